@@ -1,0 +1,125 @@
+//! `task …` and `events`.
+
+use std::time::Duration;
+
+use clap::Args;
+use clap::Subcommand;
+
+use crate::args::HELP;
+use crate::args::value;
+use crate::client::cursor::OutputCursor;
+
+/// `task …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Print your tasks, the newest first.
+    List(ListArgs),
+    /// Print everything about one task.
+    Show(TaskId),
+    /// Print a task's output, byte for byte: stdout to stdout, stderr to stderr.
+    Logs(LogsArgs),
+    /// Wait for a task's end and exit with its exit code.
+    Wait(WaitArgs),
+    /// End a task, with all processes that it started.
+    Cancel(CancelArgs),
+}
+
+/// `task list`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli task list --open
+  cortex-cli task list --node build-1 --limit 20
+"
+)]
+pub(crate) struct ListArgs {
+    /// Only tasks of this session.
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Only tasks of this node, by name or id.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    /// Only tasks that have not ended.
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+}
+
+/// One task.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TaskId {
+    /// The task's id, `tsk_…`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+}
+
+/// `task logs`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli task logs tsk_01j… -f
+  cortex-cli task logs tsk_01j… --since 4096-0
+"
+)]
+pub(crate) struct LogsArgs {
+    /// The task's id, `tsk_…`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Go on until the task has ended.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Begin behind so many bytes: `STDOUT-STDERR`, e.g. 4096-0.
+    #[arg(long, value_name = "CURSOR", default_value_t)]
+    pub(crate) since: OutputCursor,
+}
+
+/// `task wait`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WaitArgs {
+    /// The task's id, `tsk_…`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Stop waiting after this long, e.g. 90s; the task goes on.
+    #[arg(long, value_name = "SPAN", value_parser = value::span)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// `task cancel`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CancelArgs {
+    /// The task's id, `tsk_…`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+/// `events`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli events                          the log of your default session
+  cortex-cli events -f                       all nodes and tasks, as they change
+  cortex-cli events -f --session ses_01j… -o jsonl
+"
+)]
+pub(crate) struct EventsArgs {
+    /// Go on until interrupted. Without --session: changes of all your nodes and tasks.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The session whose log is read. [default without -f: your default session]
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Begin behind the event with this number.
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(crate) since: u64,
+}

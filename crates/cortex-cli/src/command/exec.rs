@@ -1,0 +1,206 @@
+//! `exec`: a program on one or several nodes, as if it ran here.
+
+mod attended;
+mod sink;
+
+use std::cell::RefCell;
+use std::io::Read as _;
+
+use cortex_core::ErrorKind;
+use cortex_proto::json::DispatchRequest;
+use cortex_proto::json::Page;
+use cortex_proto::json::TaskInfo;
+use cortex_proto::json::Text;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio::sync::watch;
+
+use crate::args::Format;
+use crate::args::exec::ExecArgs;
+use crate::args::value;
+use crate::client::Client;
+use crate::client::address::Route;
+use crate::client::call::Call;
+use crate::command::exec::attended::Attended;
+use crate::command::exec::sink::Sink;
+use crate::exit::Exit;
+use crate::exit::Failure;
+use crate::exit::Result;
+use crate::output;
+use crate::program::Program;
+
+pub(crate) use attended::exit_of;
+pub(crate) use attended::tell_end;
+pub(crate) use sink::print;
+
+/// The most standard input that is passed on, in bytes.
+const MAX_STDIN_BYTES: u64 = 1024 * 1024;
+
+/// Runs the command.
+///
+/// # Errors
+/// What the hub refuses. Where a remote exit code is expected, every failure exits with 255.
+pub(crate) async fn run(program: &Program, args: ExecArgs) -> Result<Exit> {
+    let request = request(&args)?;
+    let mut client = program.client()?;
+    let result = match args.detach {
+        true => return detach(program, &mut client, &args, &request).await,
+        false => attend(program, &client, &args, &request).await,
+    };
+    result.map_err(|failure| failure.with_exit(Exit::NOT_REMOTE))
+}
+
+/// The request, still without its node.
+fn request(args: &ExecArgs) -> Result<DispatchRequest> {
+    let stdin = match args.stdin {
+        true => Some(Text::of(&read_stdin()?)),
+        false => None,
+    };
+    let (argv, line) = match args.line {
+        true => (Vec::new(), Some(args.argv.join(" "))),
+        false => (args.argv.clone(), None),
+    };
+    let env = args.env.iter().map(|pair| (pair.key.clone(), pair.value.clone()));
+    Ok(DispatchRequest {
+        argv,
+        line,
+        cwd: args.cwd.clone(),
+        env: env.collect(),
+        stdin,
+        timeout_ms: args.timeout.map(value::millis),
+        queue: args.queue,
+        ..DispatchRequest::default()
+    })
+}
+
+fn read_stdin() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::stdin().take(MAX_STDIN_BYTES + 1).read_to_end(&mut bytes).map_err(|error| {
+        Failure::new(ErrorKind::Internal, format!("cannot read standard input: {error}"))
+    })?;
+    if bytes.len() as u64 > MAX_STDIN_BYTES {
+        return Err(Failure::usage("standard input has more than 1 MiB")
+            .or_hint("bring the data to the node in another way and name it in the arguments"));
+    }
+    Ok(bytes)
+}
+
+/// The call that submits the task for `node`. Repeating it makes no second task.
+fn dispatch(args: &ExecArgs, request: &DispatchRequest, node: &str) -> Result<Call> {
+    let request = DispatchRequest { node: Some(node.to_owned()), ..request.clone() };
+    let route = Route::new("/api/sessions").segment(&args.session).segment("dispatch");
+    let key = uuid::Uuid::new_v4().simple().to_string();
+    Ok(Call::post(route, &request)?.header("idempotency-key", &key))
+}
+
+/// Submits and returns.
+async fn detach(
+    program: &Program,
+    client: &mut Client,
+    args: &ExecArgs,
+    request: &DispatchRequest,
+) -> Result<Exit> {
+    let mut tasks: Vec<TaskInfo> = Vec::new();
+    let mut failed = None;
+    for node in &args.nodes {
+        match client.answer(dispatch(args, request, node)?).await {
+            Ok(task) => tasks.push(task),
+            // What is submitted must be told, whatever comes after it.
+            Err(failure) if args.nodes.len() > 1 => failed = Some(failure.context(node)),
+            Err(failure) => return Err(failure),
+        }
+        if failed.is_some() {
+            break;
+        }
+    }
+    match (program.output.is_json(), tasks.as_slice()) {
+        (true, [task]) if args.nodes.len() == 1 => program.output.document(task)?,
+        (true, _) => print_page(program, tasks)?,
+        (false, tasks) => {
+            let ids: String = tasks.iter().map(|task| format!("{}\n", task.id)).collect();
+            output::write_stdout(ids.as_bytes())?;
+            if let Some(task) = tasks.first() {
+                program.output.note(format_args!("cortex-cli task logs {} -f", task.id));
+            }
+        }
+    }
+    failed.map_or(Ok(Exit::OK), Err)
+}
+
+fn print_page(program: &Program, items: Vec<TaskInfo>) -> Result<()> {
+    program.output.list(&Page { items, next_cursor: None })
+}
+
+/// Submits and stays until all tasks have ended.
+async fn attend(
+    program: &Program,
+    client: &Client,
+    args: &ExecArgs,
+    request: &DispatchRequest,
+) -> Result<Exit> {
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| {
+        Failure::new(ErrorKind::Internal, format!("cannot catch Ctrl-C: {error}"))
+    })?;
+    let (counter, count) = watch::channel(0_u8);
+    let sink = RefCell::new(Sink::new(program.output.format(), &args.nodes));
+    let mut attended = Vec::with_capacity(args.nodes.len());
+    for (index, node) in args.nodes.iter().enumerate() {
+        let call = dispatch(args, request, node)?;
+        let node = (args.nodes.len() > 1).then(|| node.clone());
+        attended.push(Attended::new(client.another(), call, index, node));
+    }
+    let running = attended.iter_mut().map(|task| task.run(program, &sink, count.clone()));
+    let mut all = Box::pin(futures::future::join_all(running));
+    let results = loop {
+        tokio::select! {
+            results = &mut all => break results,
+            _ = interrupts.recv() => counter.send_modify(|count| *count = count.saturating_add(1)),
+        }
+    };
+    drop(all);
+    let was_interrupted = *count.borrow() > 0;
+    conclude(program, sink.into_inner(), results, was_interrupted)
+}
+
+/// Prints what is left to print; the exit code is the highest.
+fn conclude(
+    program: &Program,
+    mut sink: Sink,
+    results: Vec<Result<TaskInfo>>,
+    was_interrupted: bool,
+) -> Result<Exit> {
+    let is_single = results.len() == 1;
+    let mut exit = Exit::OK;
+    let mut ended = Vec::new();
+    let mut failures = Vec::new();
+    for (index, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(task) => {
+                exit = exit.max(exit_of(&task, was_interrupted));
+                ended.push(sink.complete(index, task));
+            }
+            Err(failure) => failures.push(failure.with_exit(Exit::NOT_REMOTE)),
+        }
+    }
+    sink.finish()?;
+    if program.output.format() == Format::Json {
+        match ended.len() {
+            1 if is_single => program.output.document(&ended[0])?,
+            0 if is_single => {}
+            _ => print_page(program, ended)?,
+        }
+    }
+    let last = failures.pop();
+    for failure in failures {
+        program.output.failure(&failure);
+        exit = exit.max(failure.exit());
+    }
+    match last {
+        // Told by the caller, and its exit code is as high as any.
+        Some(failure) => {
+            let exit = exit.max(failure.exit());
+            Err(failure.with_exit(exit))
+        }
+        None => Ok(exit),
+    }
+}

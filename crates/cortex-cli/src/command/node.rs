@@ -1,0 +1,149 @@
+//! `node list`, `show`, `label`, `cordon`, `uncordon` and `remove`.
+
+use std::collections::BTreeMap;
+
+use cortex_core::capability::Capabilities;
+use cortex_proto::json::NodeInfo;
+use cortex_proto::json::NodePatch;
+
+use crate::args::node::LabelArgs;
+use crate::args::node::ListArgs;
+use crate::args::node::NodeCommand;
+use crate::args::value::LabelChange;
+use crate::client::Client;
+use crate::client::address::Route;
+use crate::client::call::Call;
+use crate::command::node_run;
+use crate::exit::Exit;
+use crate::exit::Result;
+use crate::program::Program;
+use crate::prompt;
+
+/// Runs a command of the group.
+///
+/// # Errors
+/// What the hub refuses.
+pub(crate) async fn run(program: &Program, command: NodeCommand) -> Result<Exit> {
+    match command {
+        NodeCommand::Run(args) => return node_run::run(program, &args),
+        NodeCommand::List(args) => list(program, &args).await?,
+        NodeCommand::Show(args) => {
+            let node: NodeInfo = program.client()?.get(route(&args.node)).await?;
+            program.output.item(&node)?;
+        }
+        NodeCommand::Label(args) => label(program, args).await?,
+        NodeCommand::Cordon(args) => cordon(program, &args.node, true).await?,
+        NodeCommand::Uncordon(args) => cordon(program, &args.node, false).await?,
+        NodeCommand::Remove(args) => remove(program, &args.node).await?,
+    }
+    Ok(Exit::OK)
+}
+
+fn route(node: &str) -> Route {
+    Route::new("/api/nodes").segment(node)
+}
+
+async fn list(program: &Program, args: &ListArgs) -> Result<()> {
+    let labels: Vec<String> =
+        args.labels.iter().map(|label| format!("{}={}", label.key, label.value)).collect();
+    let labels = (!labels.is_empty()).then(|| labels.join(","));
+    let route = Route::new("/api/nodes")
+        .maybe("labels", labels.as_ref())
+        .maybe("status", args.status.map(|status| status.word()));
+    let page = program.client()?.list::<NodeInfo>(route).await?;
+    program.output.list(&page)?;
+    if page.items.is_empty()
+        && labels.is_none()
+        && args.status.is_none()
+        && !program.output.is_json()
+    {
+        program.output.note("no nodes yet: cortex-cli invite create --name NAME --out node.yaml");
+    }
+    Ok(())
+}
+
+async fn label(program: &Program, args: LabelArgs) -> Result<()> {
+    let mut client = program.client()?;
+    let node: NodeInfo = client.get(route(&args.node)).await?;
+    let patch = NodePatch { labels: Some(relabelled(&node, args.changes)), ..NodePatch::default() };
+    let node: NodeInfo = client.patch(route(&node.id), &patch).await?;
+    program.output.item(&node)
+}
+
+/// The owner's labels after the changes.
+///
+/// A node's labels have those of its own configuration among them. They are left to it where their
+/// values are the same: set here, they would stay when the node's configuration changes.
+fn relabelled(node: &NodeInfo, changes: Vec<LabelChange>) -> BTreeMap<String, String> {
+    let stated: Option<Capabilities> =
+        node.capabilities.clone().and_then(|stated| serde_json::from_value(stated).ok());
+    let stated = stated.map(|stated| stated.labels).unwrap_or_default();
+    let mut labels = node.labels.clone();
+    labels.retain(|key, value| stated.get(key) != Some(value));
+    for change in changes {
+        match change {
+            LabelChange::Set(pair) => {
+                labels.insert(pair.key, pair.value);
+            }
+            LabelChange::Remove(key) => {
+                labels.remove(&key);
+            }
+        }
+    }
+    labels
+}
+
+async fn cordon(program: &Program, name: &str, cordoned: bool) -> Result<()> {
+    let patch = NodePatch { cordoned: Some(cordoned), ..NodePatch::default() };
+    let node: NodeInfo = program.client()?.patch(route(name), &patch).await?;
+    program.output.item(&node)
+}
+
+async fn remove(program: &Program, name: &str) -> Result<()> {
+    let mut client: Client = program.client()?;
+    if !program.globals.yes {
+        let node: NodeInfo = client.get(route(name)).await?;
+        let question =
+            format!("Remove node {} ({}, {}) for ever?", node.name, node.id, node.status);
+        prompt::confirm(program, &question)?;
+    }
+    let node: NodeInfo = client.answer(Call::delete(route(name))).await?;
+    program.output.item(&node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::value::label_change;
+
+    fn node(labels: &[(&str, &str)], own: &[(&str, &str)]) -> NodeInfo {
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+        };
+        NodeInfo {
+            id: "nod_1".into(),
+            name: "a".into(),
+            owner: "usr_1".into(),
+            status: "online".into(),
+            labels: map(labels),
+            cordoned: false,
+            locked: false,
+            version: String::new(),
+            capabilities: Some(serde_json::json!({ "labels": map(own) })),
+            enrolled_at: String::new(),
+            since: None,
+            last_seen: None,
+            health: None,
+        }
+    }
+
+    #[test]
+    fn labels_change_one_by_one() {
+        let node =
+            node(&[("role", "build"), ("zone", "b"), ("own", "x")], &[("own", "x"), ("zone", "a")]);
+        let changes = ["role=test", "gpu=1", "zone-"].map(|text| label_change(text).unwrap());
+        let labels = relabelled(&node, changes.into());
+        let expected = [("gpu", "1"), ("role", "test")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(labels, BTreeMap::from(expected));
+    }
+}

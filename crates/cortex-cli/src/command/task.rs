@@ -1,0 +1,229 @@
+//! `task list`, `show`, `logs`, `wait` and `cancel`.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use cortex_core::ErrorKind;
+use cortex_proto::json::CancelBody;
+use cortex_proto::json::Page;
+use cortex_proto::json::TaskInfo;
+use cortex_proto::json::Text;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::args::Format;
+use crate::args::task::ListArgs;
+use crate::args::task::LogsArgs;
+use crate::args::task::TaskCommand;
+use crate::args::task::WaitArgs;
+use crate::client::CallError;
+use crate::client::Client;
+use crate::client::address::Route;
+use crate::client::call::Call;
+use crate::client::connection::Lost;
+use crate::client::cursor::OutputCursor;
+use crate::client::output::Channel;
+use crate::client::output::Follow;
+use crate::client::output::OutputReader;
+use crate::client::retry;
+use crate::client::retry::Retry;
+use crate::command::exec;
+use crate::exit::Exit;
+use crate::exit::Failure;
+use crate::exit::Result;
+use crate::output;
+use crate::program::Program;
+
+/// One call waits so long for a task's end; then it is made again.
+const POLL: Duration = Duration::from_secs(30);
+/// The most output that is put into one JSON document, in bytes.
+const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Runs a command of the group.
+///
+/// # Errors
+/// What the hub refuses. `task wait` exits with 255 for every failure.
+pub(crate) async fn run(program: &Program, command: TaskCommand) -> Result<Exit> {
+    match command {
+        TaskCommand::List(args) => list(program, &args).await?,
+        TaskCommand::Show(args) => {
+            let task: TaskInfo = program.client()?.get(route(&args.id)).await?;
+            program.output.item(&task)?;
+        }
+        TaskCommand::Logs(args) => logs(program, &args).await?,
+        TaskCommand::Wait(args) => {
+            let ended = wait(program, &args).await;
+            return ended.map_err(|failure| failure.with_exit(Exit::NOT_REMOTE));
+        }
+        TaskCommand::Cancel(args) => {
+            let body = CancelBody { reason: args.reason };
+            let route = route(&args.id).segment("cancel");
+            let task: TaskInfo = program.client()?.post(route, &body).await?;
+            program.output.item(&task)?;
+        }
+    }
+    Ok(Exit::OK)
+}
+
+fn route(id: &str) -> Route {
+    Route::new("/api/tasks").segment(id)
+}
+
+async fn list(program: &Program, args: &ListArgs) -> Result<()> {
+    let mut route = Route::new("/api/tasks")
+        .maybe("session", args.session.as_ref())
+        .maybe("node", args.node.as_ref())
+        .query("limit", args.limit);
+    if args.open {
+        route = route.query("open", "true");
+    }
+    let page: Page<TaskInfo> = program.client()?.get(route).await?;
+    program.output.list(&page)?;
+    if page.next_cursor.is_some() && !program.output.is_json() {
+        program.output.note("there are more: --limit N shows them");
+    }
+    Ok(())
+}
+
+/// A task's output as one document.
+#[derive(Debug, Serialize)]
+struct Logs {
+    task: String,
+    /// Where the output begins, and where to go on with `--since`.
+    since: String,
+    cursor: String,
+    ended: bool,
+    stdout: Text,
+    stderr: Text,
+}
+
+async fn logs(program: &Program, args: &LogsArgs) -> Result<()> {
+    let mut client = program.client()?;
+    let task: TaskInfo = client.get(route(&args.id)).await?;
+    let stored =
+        OutputCursor { stdout: task.output.stdout_bytes, stderr: task.output.stderr_bytes };
+    let is_format = program.output.format();
+    let mut kept: [Vec<u8>; 2] = Default::default();
+    let mut ended = task.is_ended();
+    let mut reader = OutputReader::of_task(client, &task.id, args.since);
+    // Without -f, what was stored when the command began is enough.
+    while args.follow || !reader.cursor().reaches(stored) {
+        match reader.next().await? {
+            Follow::Task(_) => {}
+            Follow::Lost(reason) => {
+                program.output.note(format_args!("lost the hub ({reason}); trying again"));
+            }
+            Follow::End(_) => {
+                ended = true;
+                break;
+            }
+            Follow::Output { channel, offset, data } => match is_format {
+                Format::Json => keep(&mut kept, channel, &data)?,
+                Format::Jsonl => print_line(&task.id, channel, offset, &data)?,
+                Format::Table | Format::Name => exec::print(channel, &data)?,
+            },
+        }
+    }
+    if is_format == Format::Json {
+        let [stdout, stderr] = kept.map(|bytes| Text::of(&bytes));
+        program.output.document(&Logs {
+            task: task.id,
+            since: args.since.to_string(),
+            cursor: reader.cursor().to_string(),
+            ended,
+            stdout,
+            stderr,
+        })?;
+    }
+    Ok(())
+}
+
+fn keep(kept: &mut [Vec<u8>; 2], channel: Channel, data: &[u8]) -> Result<()> {
+    let of_channel = match channel {
+        Channel::Stdout => &mut kept[0],
+        Channel::Stderr => &mut kept[1],
+    };
+    of_channel.extend_from_slice(data);
+    if kept[0].len() + kept[1].len() > MAX_DOCUMENT_BYTES {
+        return Err(Failure::new(
+            ErrorKind::Exhausted,
+            "the output has more than 64 MiB: too much for one JSON document",
+        )
+        .or_hint("use -o jsonl, or no -o at all"));
+    }
+    Ok(())
+}
+
+fn print_line(id: &str, channel: Channel, offset: u64, data: &[u8]) -> Result<()> {
+    let text = Text::of(data);
+    let line = json!({
+        "type": "output",
+        "task": id,
+        "stream": channel.word(),
+        "offset": offset,
+        "data": text.data,
+        "encoding": text.encoding,
+    });
+    output::write_stdout(format!("{line}\n").as_bytes())
+}
+
+async fn wait(program: &Program, args: &WaitArgs) -> Result<Exit> {
+    let mut client = program.client()?;
+    let task = wait_for_end(program, &mut client, args).await?;
+    if program.output.is_json() || program.output.format() == Format::Name {
+        program.output.item(&task)?;
+    } else {
+        exec::tell_end(program, "", &task);
+    }
+    Ok(exec::exit_of(&task, false))
+}
+
+async fn wait_for_end(program: &Program, client: &mut Client, args: &WaitArgs) -> Result<TaskInfo> {
+    let until = args.timeout.map(|span| Instant::now() + span);
+    let mut retry = Retry::default();
+    let mut was_reached = false;
+    loop {
+        let left = until.map_or(POLL, |until| until.saturating_duration_since(Instant::now()));
+        // Whole seconds, rounded up: a shorter rest would be asked for again and again.
+        let wait = Duration::from_secs(
+            left.min(POLL).as_millis().div_ceil(1_000).try_into().unwrap_or(30),
+        );
+        let call = Call::get(route(&args.id).query("wait", wait.as_secs())).waiting(wait);
+        match poll(client, &call).await {
+            Ok(task) if task.is_ended() => return Ok(task),
+            Ok(task) => {
+                was_reached = true;
+                retry.succeeded();
+                if until.is_some_and(|until| Instant::now() >= until) {
+                    let message = format!("task {} is {} still", task.id, task.state);
+                    return Err(Failure::new(ErrorKind::Timeout, message)
+                        .or_hint(format!("cortex-cli task cancel {}", task.id)));
+                }
+            }
+            Err(error) => {
+                let pause = match &error {
+                    CallError::Lost(Lost::Connect(_) | Lost::Broken(_)) if was_reached => {
+                        retry.failed(Instant::now(), retry::random())
+                    }
+                    CallError::Refused(failure) if was_reached && failure.status() == 503 => {
+                        retry.failed(Instant::now(), retry::random())
+                    }
+                    _ => None,
+                };
+                let Some(pause) = pause else {
+                    return Err(client.told(error));
+                };
+                tracing::debug!(?error, "lost the hub; trying again");
+                if retry.is_first() {
+                    program.output.note("lost the hub; the task goes on, trying again");
+                }
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+async fn poll(client: &mut Client, call: &Call) -> Result<TaskInfo, CallError> {
+    let response = client.send(call).await?;
+    client.read(response).await
+}

@@ -1,0 +1,21 @@
+//! Rows of the API's things.
+
+mod account;
+mod node;
+mod session;
+mod task;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use session::pairs;
+
+use std::collections::BTreeMap;
+
+use crate::output::table::Cell;
+
+/// `key=value` pairs, in the order of their keys.
+fn labels(labels: &BTreeMap<String, String>) -> Cell {
+    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    Cell::plain(pairs.join(","))
+}

@@ -1,0 +1,86 @@
+//! Rows of tasks.
+
+use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::TaskInfo;
+
+use crate::output::span;
+use crate::output::style::Tone;
+use crate::output::table::Cell;
+use crate::output::table::Row;
+
+impl Row for TaskInfo {
+    const TITLES: &'static [&'static str] =
+        &["ID", "STATE", "EXIT", "NODE", "CREATED", "TIME", "COMMAND"];
+
+    fn cells(&self, now: Timestamp) -> Vec<Cell> {
+        vec![
+            Cell::plain(&self.id),
+            state_cell(&self.state),
+            Cell::maybe(self.exit_code.map(|code| code.to_string())),
+            Cell::maybe(self.node.as_ref()),
+            Cell::plain(span::ago(Some(&self.created_at), now)),
+            Cell::maybe(duration(self, now)),
+            Cell::plain(command(self)),
+        ]
+    }
+
+    fn details(&self, now: Timestamp) -> Vec<(&'static str, Cell)> {
+        let output = &self.output;
+        let mut size = format!(
+            "{} stdout, {} stderr",
+            span::bytes(output.stdout_bytes),
+            span::bytes(output.stderr_bytes)
+        );
+        if output.dropped_bytes > 0 {
+            size.push_str(&format!(", {} dropped at the cap", span::bytes(output.dropped_bytes)));
+        }
+        vec![
+            ("Id", Cell::plain(&self.id)),
+            ("Session", Cell::plain(&self.session)),
+            ("By", Cell::plain(&self.by)),
+            ("Command", Cell::plain(command(self))),
+            ("State", state_cell(&self.state)),
+            ("Exit code", Cell::maybe(self.exit_code.map(|code| code.to_string()))),
+            ("Summary", Cell::maybe(self.summary.as_ref())),
+            ("Node", Cell::maybe(self.node.as_ref())),
+            ("Attempt", Cell::plain(self.attempt.to_string())),
+            ("Process", Cell::maybe(self.pid.map(|pid| pid.to_string()))),
+            ("Output", Cell::plain(size)),
+            ("Created", Cell::plain(&self.created_at)),
+            ("Started", Cell::maybe(self.started_at.as_ref())),
+            ("Ended", Cell::maybe(self.ended_at.as_ref())),
+            ("Time", Cell::maybe(duration(self, now))),
+        ]
+    }
+
+    fn name(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A task's state in its colour.
+fn state_cell(state: &str) -> Cell {
+    let tone = match state {
+        "succeeded" => Tone::Good,
+        "failed" | "timed_out" | "rejected" | "interrupted" | "lost" => Tone::Bad,
+        "cancelled" | "cancelling" => Tone::Warn,
+        _ => Tone::Plain,
+    };
+    Cell::new(state, tone)
+}
+
+/// How long it ran, or runs until now.
+fn duration(task: &TaskInfo, now: Timestamp) -> Option<String> {
+    let end = task.ended_at.as_ref().and_then(|end| end.parse().ok());
+    span::between(task.started_at.as_deref(), end.unwrap_or(now))
+}
+
+/// The words as a shell would read them.
+fn command(task: &TaskInfo) -> String {
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte);
+    let quote = |word: &String| match !word.is_empty() && word.bytes().all(is_safe) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    task.command.iter().map(quote).collect::<Vec<_>>().join(" ")
+}

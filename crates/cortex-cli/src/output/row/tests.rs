@@ -1,0 +1,281 @@
+//! Tests of the tables that people see.
+
+use std::collections::BTreeMap;
+
+use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::EventInfo;
+use cortex_proto::json::HealthInfo;
+use cortex_proto::json::InviteInfo;
+use cortex_proto::json::NodeInfo;
+use cortex_proto::json::OutputInfo;
+use cortex_proto::json::SessionInfo;
+use cortex_proto::json::TaskInfo;
+use cortex_proto::json::TokenInfo;
+use cortex_proto::json::UserInfo;
+use serde_json::json;
+
+use crate::output::table::Row;
+use crate::output::table::render;
+use crate::output::table::render_details;
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+fn table<T: Row>(items: &[T]) -> String {
+    render(items, now(), false)
+}
+
+fn details<T: Row>(item: &T) -> String {
+    render_details(&item.details(now()), false)
+}
+
+fn node(name: &str, status: &str, since: Option<&str>) -> NodeInfo {
+    NodeInfo {
+        id: "nod_01".into(),
+        name: name.into(),
+        owner: "usr_01".into(),
+        status: status.into(),
+        labels: BTreeMap::from([("role".into(), "build".into()), ("zone".into(), "b".into())]),
+        cordoned: false,
+        locked: false,
+        version: "0.4.2".into(),
+        capabilities: Some(json!({
+            "os": {"name": "Debian GNU/Linux", "version": "13", "family": "linux"},
+            "kernel": "6.12.48", "arch": "x86_64", "cores": 8, "memory_bytes": 17179869184_u64,
+            "skills": [{"name": "shell", "version": "1"}],
+            "runtimes": [{"name": "python3", "version": "3.13.1", "path": "/usr/bin/python3"}],
+        })),
+        enrolled_at: "2026-11-01T00:00:00Z".into(),
+        since: since.map(Into::into),
+        last_seen: Some("2026-11-22T11:55:00Z".into()),
+        health: None,
+    }
+}
+
+#[test]
+fn nodes() {
+    let mut pending = node("mac-1", "pending", None);
+    pending.capabilities = None;
+    pending.last_seen = None;
+    pending.version = String::new();
+    let mut cordoned = node("build-2", "online", Some("2026-11-22T11:59:18Z"));
+    cordoned.cordoned = true;
+    let nodes = [
+        node("build-1", "online", Some("2026-11-19T08:00:00Z")),
+        cordoned,
+        node("lab-7", "offline", Some("2026-11-22T11:55:00Z")),
+        pending,
+        node("old", "revoked", None),
+    ];
+    insta::assert_snapshot!(table(&nodes), @r"
+    NAME     STATUS                  OS            VERSION  LAST SEEN
+    build-1  ● online 3d4h           linux/x86_64  0.4.2    now
+    build-2  ● online 42s, cordoned  linux/x86_64  0.4.2    now
+    lab-7    ■ offline 5m            linux/x86_64  0.4.2    5m ago
+    mac-1    ○ pending               -             -        -
+    old      ⊘ revoked               linux/x86_64  0.4.2    5m ago
+    ");
+}
+
+#[test]
+fn one_node() {
+    let mut node = node("build-1", "online", Some("2026-11-19T08:00:00Z"));
+    node.health = Some(HealthInfo {
+        cpu_percent: 12.4,
+        memory_used: 4 << 30,
+        memory_total: 16 << 30,
+        disk_free: 20 << 30,
+        disk_total: 100 << 30,
+        load_one: 0.5,
+        tasks_running: 2,
+    });
+    insta::assert_snapshot!(details(&node), @r"
+    Name:       build-1
+    Id:         nod_01
+    Owner:      usr_01
+    Status:     ● online 3d4h
+    Last seen:  now
+    Enrolled:   2026-11-01T00:00:00Z
+    Version:    0.4.2
+    Labels:     role=build,zone=b
+    OS:         Debian GNU/Linux 13
+    Kernel:     6.12.48
+    Machine:    x86_64, 8 cores, 16 GiB
+    GPUs:       -
+    Runtimes:   python3 3.13.1
+    Skills:     shell 1
+    CPU:        12 %, load 0.50
+    Memory:     4 GiB of 16 GiB
+    Disk:       80 GiB of 100 GiB
+    Tasks:      2 running
+    ");
+}
+
+fn task() -> TaskInfo {
+    TaskInfo {
+        id: "tsk_01".into(),
+        session: "ses_01".into(),
+        by: "usr_01".into(),
+        state: "failed".into(),
+        command: vec!["sh".into(), "-c".into(), "echo 'it' fails; exit 7".into()],
+        node: Some("nod_01".into()),
+        attempt: 1,
+        pid: Some(4711),
+        exit_code: Some(7),
+        summary: Some("exited with 7\x1b[2J".into()),
+        outcome: Some(json!({"kind": "exited", "code": 7})),
+        output: OutputInfo { stdout_bytes: 1536, stderr_bytes: 0, dropped_bytes: 10 },
+        stdout: None,
+        stderr: None,
+        created_at: "2026-11-22T11:59:00Z".into(),
+        started_at: Some("2026-11-22T11:59:01Z".into()),
+        ended_at: Some("2026-11-22T11:59:43Z".into()),
+    }
+}
+
+#[test]
+fn tasks() {
+    let queued = TaskInfo {
+        id: "tsk_02".into(),
+        state: "queued".into(),
+        node: None,
+        exit_code: None,
+        started_at: None,
+        ended_at: None,
+        command: vec!["true".into()],
+        ..task()
+    };
+    insta::assert_snapshot!(table(&[task(), queued]), @r"
+    ID      STATE   EXIT  NODE    CREATED  TIME  COMMAND
+    tsk_01  failed  7     nod_01  1m ago   42s   sh -c 'echo '\''it'\'' fails; exit 7'
+    tsk_02  queued  -     -       1m ago   -     true
+    ");
+    insta::assert_snapshot!(details(&task()), @r"
+    Id:         tsk_01
+    Session:    ses_01
+    By:         usr_01
+    Command:    sh -c 'echo '\''it'\'' fails; exit 7'
+    State:      failed
+    Exit code:  7
+    Summary:    exited with 7\u{1b}[2J
+    Node:       nod_01
+    Attempt:    1
+    Process:    4711
+    Output:     1.5 KiB stdout, 0 B stderr, 10 B dropped at the cap
+    Created:    2026-11-22T11:59:00Z
+    Started:    2026-11-22T11:59:01Z
+    Ended:      2026-11-22T11:59:43Z
+    Time:       42s
+    ");
+}
+
+#[test]
+fn sessions_and_events() {
+    let session = SessionInfo {
+        id: "ses_01".into(),
+        owner: "usr_01".into(),
+        name: "release".into(),
+        status: "open".into(),
+        nodes: vec!["nod_01".into(), "nod_02".into()],
+        created_at: "2026-11-22T10:00:00Z".into(),
+        closed_at: None,
+    };
+    insta::assert_snapshot!(table(std::slice::from_ref(&session)), @r"
+    ID      NAME     STATUS  NODES  CREATED
+    ses_01  release  open    2      2h ago
+    ");
+    insta::assert_snapshot!(details(&session), @r"
+    Id:       ses_01
+    Name:     release
+    Owner:    usr_01
+    Status:   open
+    Nodes:    nod_01, nod_02
+    Created:  2026-11-22T10:00:00Z
+    Closed:   -
+    ");
+    let event = EventInfo {
+        seq: 3,
+        at: "2026-11-22T11:00:00Z".into(),
+        session: "ses_01".into(),
+        kind: "task.output".into(),
+        task: Some("tsk_01".into()),
+        data: json!({"stream": "stdout", "offset": 0, "data": "a\nb"}),
+    };
+    insta::assert_snapshot!(table(&[event]), @r"
+    SEQ  AT                    TYPE         TASK    DATA
+    3    2026-11-22T11:00:00Z  task.output  tsk_01  data=a\nb offset=0 stream=stdout
+    ");
+}
+
+#[test]
+fn accounts() {
+    let user = |name: &str, disabled| UserInfo {
+        id: "usr_01".into(),
+        name: name.into(),
+        role: "member".into(),
+        disabled,
+        created_at: "2026-11-22T10:00:00Z".into(),
+    };
+    insta::assert_snapshot!(table(&[user("ada", false), user("bob", true)]), @r"
+    NAME  ROLE    STATUS    ID
+    ada   member  active    usr_01
+    bob   member  disabled  usr_01
+    ");
+    insta::assert_snapshot!(details(&user("ada", false)), @r"
+    Name:     ada
+    Id:       usr_01
+    Role:     member
+    Status:   active
+    Created:  2026-11-22T10:00:00Z
+    ");
+    let token = |expires: Option<&str>| TokenInfo {
+        id: "tok_01".into(),
+        name: "ci".into(),
+        owner: "usr_01".into(),
+        scopes: vec!["read".into(), "exec".into()],
+        created_at: "2026-11-22T11:00:00Z".into(),
+        expires_at: expires.map(Into::into),
+    };
+    insta::assert_snapshot!(table(&[token(None), token(Some("2026-12-22T12:00:00Z"))]), @r"
+    ID      NAME  SCOPES     CREATED  EXPIRES
+    tok_01  ci    read,exec  1h ago   never
+    tok_01  ci    read,exec  1h ago   in 30d
+    ");
+    insta::assert_snapshot!(details(&token(None)), @r"
+    Id:       tok_01
+    Name:     ci
+    Owner:    usr_01
+    Scopes:   read,exec
+    Created:  2026-11-22T11:00:00Z
+    Expires:  never
+    ");
+}
+
+#[test]
+fn invites() {
+    let invite = |state: &str| InviteInfo {
+        id: "inv_01".into(),
+        name: "lab-1".into(),
+        labels: BTreeMap::new(),
+        state: state.into(),
+        created_at: "2026-11-22T11:50:00Z".into(),
+        expires_at: "2026-11-22T12:20:00Z".into(),
+        node: None,
+    };
+    insta::assert_snapshot!(table(&[invite("open"), invite("used"), invite("expired")]), @r"
+    ID      NAME   STATE    EXPIRES  NODE
+    inv_01  lab-1  open     in 20m   -
+    inv_01  lab-1  used     -        -
+    inv_01  lab-1  expired  -        -
+    ");
+    insta::assert_snapshot!(details(&invite("open")), @r"
+    Id:       inv_01
+    Name:     lab-1
+    State:    open
+    Labels:   -
+    Created:  2026-11-22T11:50:00Z
+    Expires:  in 20m
+    Node:     -
+    ");
+}

@@ -1,0 +1,38 @@
+//! Values, rules and seams of Cortex: what both hub and node agree on.
+//!
+//! No sockets, files, clock or SQL here: rules are pure functions that take `now` as an argument,
+//! and the world is reached through four traits.
+//!
+//! Read in this order: [`id`] and [`error`], then [`task`] (the state machine that everything
+//! turns around), [`envelope`] (what is signed), [`policy`] (what may run), and the seams
+//! [`registry`], [`session`], [`mirror`] and [`skill`]. [`memory`] has a strict backend for each
+//! seam; `contract` (feature of that name) has the suite that every backend passes.
+
+pub mod account;
+mod base64_bytes;
+pub mod capability;
+pub mod change;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+pub mod digest;
+pub mod envelope;
+pub mod error;
+pub mod id;
+pub mod invite;
+pub mod memory;
+pub mod mirror;
+pub mod node;
+pub mod path;
+pub mod policy;
+pub mod proof;
+pub mod registry;
+pub mod report;
+pub mod session;
+pub mod skill;
+pub mod task;
+pub mod timestamp;
+pub mod tree;
+
+pub use error::Error;
+pub use error::Kind as ErrorKind;
+pub use error::Result;

@@ -1,0 +1,64 @@
+//! The errors of a [`NodeRegistry`](super::NodeRegistry), worded once for all backends.
+
+use crate::error::Error;
+use crate::error::Kind;
+use crate::id::InviteId;
+use crate::id::NodeId;
+use crate::invite::InviteError;
+use crate::node::Fenced;
+
+/// `NotFound`, code `node_not_found`: no node has this id.
+#[must_use]
+pub fn node_not_found(id: NodeId) -> Error {
+    let message = format!("there is no node {id}");
+    Error::new(Kind::NotFound, "find node", message).with_code("node_not_found")
+}
+
+/// `Exists`, code `node_exists`: a node of this id is stored, or was before it was retired.
+#[must_use]
+pub fn node_exists(id: NodeId) -> Error {
+    let message = format!("the id {id} is used already");
+    Error::new(Kind::Exists, "enrol node", message).with_code("node_exists")
+}
+
+/// `Exists`, code `name_taken`: another live node of the owner has this name.
+#[must_use]
+pub fn name_taken(name: &str) -> Error {
+    let message = format!("another node is called \"{name}\"");
+    Error::new(Kind::Exists, "rename node", message)
+        .with_code("name_taken")
+        .with_hint("choose another name, or remove that node first")
+}
+
+/// `NotFound`, code `invite_not_found`: no invite has this id.
+///
+/// For those who look after invites; whoever presents an unknown one is answered as if its secret
+/// were wrong, with [`InviteError::WrongSecret`].
+#[must_use]
+pub fn invite_not_found(id: InviteId) -> Error {
+    let message = format!("there is no invite {id}");
+    Error::new(Kind::NotFound, "find invite", message).with_code("invite_not_found")
+}
+
+/// `Exists`, code `invite_exists`: an invite of this id is stored.
+#[must_use]
+pub fn invite_exists(id: InviteId) -> Error {
+    let message = format!("the id {id} is used already");
+    Error::new(Kind::Exists, "issue invite", message).with_code("invite_exists")
+}
+
+/// `Denied`, with the code of the reason.
+impl From<InviteError> for Error {
+    fn from(error: InviteError) -> Self {
+        Error::new(Kind::Denied, "enrol node", error.to_string())
+            .with_code(error.code())
+            .with_hint("ask for a new invite")
+    }
+}
+
+/// `Conflict`, code `fenced`.
+impl From<Fenced> for Error {
+    fn from(error: Fenced) -> Self {
+        Error::new(Kind::Conflict, "record sighting", error.to_string()).with_code("fenced")
+    }
+}

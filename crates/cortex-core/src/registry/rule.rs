@@ -1,0 +1,213 @@
+//! What a registry decides; pure, so that every backend decides alike.
+
+use super::Enrolment;
+use crate::error::Error;
+use crate::error::Kind;
+use crate::error::Result;
+use crate::id::NodeId;
+use crate::invite::Entitlement;
+use crate::invite::Fate;
+use crate::invite::Invite;
+use crate::node::Admission;
+use crate::node::Node;
+use crate::node::Presence;
+use crate::node::Sighting;
+use crate::registry::free_name;
+use crate::timestamp::Timestamp;
+
+/// What an enrolment comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Enrolled {
+    /// This node is to be stored, together with the invite that is now used.
+    New(Box<Node>),
+    /// The node was made before; nothing is to be stored.
+    Replay(NodeId),
+}
+
+impl Invite {
+    /// Uses the invite for an enrolment; every backend calls this before it stores both.
+    ///
+    /// `is_taken` says whether another live node of the invite's owner has a name. That no node
+    /// has the id `enrolment.node` is for the backend to see.
+    ///
+    /// # Errors
+    /// `Denied`, with the code of [`InviteError`](crate::invite::InviteError); the invite is left
+    /// as it was.
+    pub fn enroll(
+        &mut self,
+        enrolment: &Enrolment,
+        is_taken: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Result<Enrolled> {
+        let Enrolment { node, identity, .. } = *enrolment;
+        if let Entitlement::Replay(node) = self.judge(&enrolment.secret_digest, &identity, now)? {
+            return Ok(Enrolled::Replay(node));
+        }
+        self.fate = Fate::Used {
+            node,
+            identity,
+            at: now,
+        };
+        Ok(Enrolled::New(Box::new(Node {
+            id: node,
+            name: free_name(&self.name, is_taken),
+            owner: self.owner,
+            identity,
+            labels: self.labels.clone(),
+            admission: Admission::Active,
+            cordoned: false,
+            capabilities: None,
+            version: enrolment.version.clone(),
+            enrolled_at: now,
+            presence: Presence::default(),
+        })))
+    }
+
+    /// Makes the invite useless; a withdrawn one stays as it is.
+    ///
+    /// # Errors
+    /// `Precondition`, code `invite_already_used`: it enrolled a node.
+    pub fn withdraw(&mut self, now: Timestamp) -> Result<()> {
+        match self.fate {
+            Fate::Open => self.fate = Fate::Withdrawn { at: now },
+            Fate::Withdrawn { .. } => {}
+            Fate::Used { node, .. } => {
+                let message = format!("the invite enrolled {node}");
+                return Err(Error::new(Kind::Precondition, "withdraw invite", message)
+                    .with_code("invite_already_used")
+                    .with_hint("remove the node instead"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    /// Records a sighting; every backend calls this and stores the result.
+    ///
+    /// An opened stream brings the version and, where the node states them, the capabilities; a
+    /// stream opened without leaves those of the stream before.
+    ///
+    /// # Errors
+    /// `Denied`, code `node_locked` or `node_retired`: the sighting is an opened stream, or a node
+    /// that describes itself.
+    /// `Conflict`, code `fenced`: it is of another stream than the newest. The node is left as it
+    /// was.
+    pub fn sight(&mut self, sighting: Sighting, now: Timestamp) -> Result<()> {
+        if matches!(sighting, Sighting::Opened { .. } | Sighting::Described { .. }) {
+            self.expect_admitted()?;
+        }
+        self.presence.apply(&sighting, now)?;
+        match sighting {
+            Sighting::Opened { capabilities, version, .. } => {
+                self.version = version;
+                self.capabilities = capabilities.or_else(|| self.capabilities.take());
+            }
+            Sighting::Described { capabilities, version } => {
+                self.version = version;
+                self.capabilities = Some(capabilities);
+            }
+            Sighting::Beat { .. } | Sighting::Closed { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn expect_admitted(&self) -> Result<()> {
+        let (state, code) = match self.admission {
+            Admission::Active => return Ok(()),
+            Admission::Locked => ("locked", "node_locked"),
+            Admission::Retired => ("removed", "node_retired"),
+        };
+        let message = format!("node \"{}\" is {state}", self.name);
+        Err(Error::new(Kind::Denied, "open stream", message).with_code(code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::id::BootId;
+    use crate::id::InviteId;
+    use crate::id::UserId;
+
+    const NOW: Timestamp = Timestamp::from_millis(5);
+
+    fn invite() -> Invite {
+        Invite {
+            id: InviteId::from_bytes([1; 16]),
+            secret_digest: [7; 32],
+            owner: UserId::from_bytes([2; 16]),
+            name: "lab".into(),
+            labels: BTreeMap::from([("gpu".into(), "a100".into())]),
+            created_at: Timestamp::from_millis(0),
+            expires_at: Timestamp::from_millis(1_000),
+            fate: Fate::Open,
+        }
+    }
+
+    fn enrolment(secret: u8) -> Enrolment {
+        Enrolment {
+            invite: InviteId::from_bytes([1; 16]),
+            secret_digest: [secret; 32],
+            node: NodeId::from_bytes([3; 16]),
+            identity: [4; 32],
+            version: "1.0".into(),
+        }
+    }
+
+    fn enrolled() -> Node {
+        match invite().enroll(&enrolment(7), |_| false, NOW).unwrap() {
+            Enrolled::New(node) => *node,
+            Enrolled::Replay(_) => panic!("the invite was open"),
+        }
+    }
+
+    #[test]
+    fn a_refused_enrolment_leaves_the_invite_open() {
+        let mut invite = invite();
+        let refused = invite.enroll(&enrolment(8), |_| false, NOW).unwrap_err();
+        assert_eq!(
+            (refused.kind(), refused.code()),
+            (Kind::Denied, "invite_wrong_secret")
+        );
+        assert_eq!(invite.fate, Fate::Open);
+    }
+
+    #[test]
+    fn an_enrolment_uses_the_invite_and_takes_a_free_name() {
+        let mut invite = invite();
+        let made = invite
+            .enroll(&enrolment(7), |name| name == "lab", NOW)
+            .unwrap();
+        let Enrolled::New(node) = made else {
+            panic!("the invite was open")
+        };
+        assert_eq!(
+            (node.name.as_str(), &node.labels),
+            ("lab-2", &invite.labels)
+        );
+        let again = invite.enroll(&enrolment(7), |_| true, NOW).unwrap();
+        assert_eq!(again, Enrolled::Replay(node.id));
+        assert_eq!(invite.withdraw(NOW).unwrap_err().kind(), Kind::Precondition);
+    }
+
+    #[test]
+    fn a_locked_node_opens_no_stream_but_its_open_one_may_end() {
+        let mut node = enrolled();
+        let boot = BootId::from_bytes([6; 16]);
+        let open = Sighting::Opened {
+            boot,
+            capabilities: None,
+            version: "1.1".into(),
+        };
+        node.sight(open.clone(), NOW).unwrap();
+        assert_eq!(node.version, "1.1");
+        node.admission = Admission::Locked;
+        assert_eq!(node.sight(open, NOW).unwrap_err().code(), "node_locked");
+        assert_eq!(node.presence.epoch, 1);
+        node.sight(Sighting::Closed { epoch: 1 }, NOW).unwrap();
+        assert!(!node.presence.open);
+    }
+}

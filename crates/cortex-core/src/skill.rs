@@ -1,0 +1,144 @@
+//! The seam for what a node can do: run a program, drive a browser, or whatever you write.
+//!
+//! Implement [`TypedSkill`] where input and output are Rust types; every [`TypedSkill`] is a
+//! [`Skill`]. Implement [`Skill`] itself where the outcome is more than a value, as the shell does.
+
+mod typed;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::Serialize;
+
+pub use typed::SkillError;
+pub use typed::TypedSkill;
+
+use crate::error::Result;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::task::Outcome;
+use crate::task::Stream;
+
+/// Something a node can do.
+///
+/// One value serves all its tasks at once; state that belongs to one task lives in [`Self::run`].
+#[async_trait]
+pub trait Skill: Send + Sync + fmt::Debug {
+    /// Says what it is called and what it takes.
+    ///
+    /// The answer never changes while the node runs; the name is unique on a node.
+    fn describe(&self) -> Description;
+
+    /// Does the work and says how it ended.
+    ///
+    /// `input` has been checked against nothing yet: a bad one is [`Outcome::Broken`] with words
+    /// that help its author. Output goes through [`Invocation::write`], which waits while the
+    /// reader is slow. After [`Invocation::cancelled`] resolves, the skill has the task's grace
+    /// time to end by itself; then the future is dropped.
+    ///
+    /// # Errors
+    /// Only for failures of the node itself; the task then ends as failed with this error.
+    async fn run(&self, invocation: &Invocation, input: serde_json::Value) -> Result<Outcome>;
+}
+
+/// What a skill is called and what it takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Its name: 1 to 64 characters of `a-z 0-9 - _ .`.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// What it does, in a sentence.
+    pub summary: String,
+    /// JSON Schema of its input.
+    pub input: serde_json::Value,
+    /// JSON Schema of the value it returns.
+    pub output: serde_json::Value,
+}
+
+/// Why a skill is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// Somebody cancelled the task.
+    Cancel,
+    /// Its time limit passed.
+    Timeout,
+    /// The node is shutting down.
+    Shutdown,
+}
+
+/// The world outside a skill, provided by whoever runs it.
+#[async_trait]
+pub trait Console: Send + Sync + fmt::Debug {
+    /// Reports that the work has begun, with the process id where there is one. Once per task;
+    /// later calls do nothing.
+    async fn started(&self, pid: Option<u32>);
+
+    /// Takes output; waits while what was taken before is still on its way.
+    async fn write(&self, stream: Stream, data: Bytes);
+
+    /// Resolves when the task is to stop, and says why; at once if it already is.
+    async fn stopped(&self) -> StopReason;
+}
+
+/// One call of a skill: for which task, and the way to the world.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The task.
+    pub task: TaskId,
+    /// Its attempt, from 1.
+    pub attempt: u32,
+    /// The session.
+    pub session: SessionId,
+    /// How long there is between the request to stop and the end.
+    pub grace: std::time::Duration,
+    console: Arc<dyn Console>,
+}
+
+impl Invocation {
+    /// Makes an invocation; done by whoever runs skills.
+    #[must_use]
+    pub fn new(
+        task: TaskId,
+        attempt: u32,
+        session: SessionId,
+        grace: std::time::Duration,
+        console: Arc<dyn Console>,
+    ) -> Self {
+        Self { task, attempt, session, grace, console }
+    }
+
+    /// Reports that the work has begun; see [`Console::started`].
+    pub async fn started(&self, pid: Option<u32>) {
+        self.console.started(pid).await;
+    }
+
+    /// Puts out bytes; waits while the reader is slow.
+    pub async fn write(&self, stream: Stream, data: impl Into<Bytes> + Send) {
+        self.console.write(stream, data.into()).await;
+    }
+
+    /// Puts out one line of text on standard output.
+    pub async fn line(&self, text: impl fmt::Display + Send) {
+        self.write(Stream::Stdout, format!("{text}\n")).await;
+    }
+
+    /// Resolves when the task is to stop.
+    pub async fn cancelled(&self) -> StopReason {
+        self.console.stopped().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_traits_are_dyn_compatible() {
+        fn _takes(_: &dyn Skill, _: &dyn Console) {}
+    }
+}

@@ -1,0 +1,239 @@
+//! A task's life: one state machine, pure, the only place where a task's state changes.
+//!
+//! ```text
+//! submitted ─▶ queued ─▶ assigned ─▶ running ─▶ cancelling ─▶ exactly one end
+//!                 ▲          │
+//!                 └─ returned ┘ (it never left the hub)
+//! ```
+//! Ends: succeeded, failed, cancelled, `timed_out`, rejected, interrupted, lost. A task may end from
+//! every state; from an end it never moves again.
+
+mod event;
+mod outcome;
+mod spec;
+mod state;
+mod totals;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+pub use event::TaskEvent;
+pub use outcome::Outcome;
+pub use spec::MAX_ARG_BYTES;
+pub use spec::MAX_STDIN_BYTES;
+pub use spec::ShellWork;
+pub use spec::SpecError;
+pub use spec::Target;
+pub use spec::TaskSpec;
+pub use spec::Work;
+pub use state::State;
+pub use totals::OutputTotals;
+pub use totals::Stream;
+pub use totals::StreamTotals;
+
+use crate::id::NodeId;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::id::UserId;
+use crate::timestamp::Timestamp;
+
+/// A task as it stands: what was asked for, and where it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its name.
+    pub id: TaskId,
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// Who asked for it.
+    pub by: UserId,
+    /// What is to be done.
+    pub spec: Arc<TaskSpec>,
+    /// Where it is in its life.
+    pub state: State,
+    /// Counts its events, from 1.
+    pub revision: u64,
+    /// The current or last attempt, 0 before the first.
+    pub attempt: u32,
+    /// The node of that attempt.
+    pub node: Option<NodeId>,
+    /// Process id on that node.
+    pub pid: Option<u32>,
+    /// Bytes put out so far.
+    pub output: OutputTotals,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When the node said that it started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Why an event does not fit a task's state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransitionError {
+    /// The task has ended.
+    #[error("the task has already {}", .0.word())]
+    Ended(State),
+    /// The event belongs to another attempt than the current one.
+    #[error("the event is of attempt {found}, the task is at attempt {current}")]
+    Attempt {
+        /// The event's attempt.
+        found: u32,
+        /// The task's attempt.
+        current: u32,
+    },
+    /// The state does not allow it.
+    #[error("{event} does not fit a task that is {}", .state.word())]
+    State {
+        /// The event's name.
+        event: &'static str,
+        /// The task's state.
+        state: State,
+    },
+    /// Output that does not continue where the stored output ends.
+    #[error("output begins at byte {found}, stored are {stored} bytes")]
+    Offset {
+        /// Where the new output begins.
+        found: u64,
+        /// How much is stored.
+        stored: u64,
+    },
+}
+
+impl Task {
+    /// Makes the task that a [`TaskEvent::Submitted`] describes.
+    #[must_use]
+    pub fn submitted(
+        id: TaskId,
+        session: SessionId,
+        by: UserId,
+        spec: Arc<TaskSpec>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            session,
+            by,
+            spec,
+            state: State::Queued,
+            revision: 1,
+            attempt: 0,
+            node: None,
+            pid: None,
+            output: OutputTotals::default(),
+            outcome: None,
+            created_at: now,
+            started_at: None,
+            ended_at: None,
+        }
+    }
+
+    /// Moves the task by one event, or leaves it as it is and says why the event does not fit.
+    ///
+    /// # Errors
+    /// [`TransitionError`]: the task has ended, the event is of another attempt, comes in the
+    /// wrong state, or leaves a gap in the output.
+    pub fn apply(&mut self, event: &TaskEvent, now: Timestamp) -> Result<(), TransitionError> {
+        if self.state.is_end() {
+            return Err(TransitionError::Ended(self.state));
+        }
+        match event {
+            TaskEvent::Submitted { .. } => return Err(self.misfit("submitted")),
+            TaskEvent::Assigned { attempt, node } => self.assign(*attempt, *node)?,
+            TaskEvent::Returned { attempt, .. } => self.take_back(*attempt)?,
+            TaskEvent::Started { attempt, pid } => self.start(*attempt, *pid, now)?,
+            TaskEvent::Output { attempt, stream, offset, len } => {
+                self.grow(*attempt, *stream, *offset, *len)?;
+            }
+            TaskEvent::Truncated { attempt, stream, dropped } => {
+                self.expect_attempt(*attempt)?;
+                let dropped_before = &mut self.output.of_mut(*stream).dropped;
+                // The number comes from outside, so it may be as high as it can be.
+                *dropped_before = dropped_before.saturating_add(*dropped);
+            }
+            TaskEvent::CancelRequested { .. } => {
+                if self.state == State::Cancelling {
+                    return Err(self.misfit("cancel"));
+                }
+                self.state = State::Cancelling;
+            }
+            TaskEvent::Ended { attempt, outcome } => {
+                self.expect_attempt(*attempt)?;
+                self.state = outcome.state();
+                self.outcome = Some(outcome.clone());
+                self.ended_at = Some(now);
+            }
+        }
+        self.revision += 1;
+        Ok(())
+    }
+
+    fn assign(&mut self, attempt: u32, node: NodeId) -> Result<(), TransitionError> {
+        if self.state != State::Queued {
+            return Err(self.misfit("assigned"));
+        }
+        if attempt != self.attempt + 1 {
+            return Err(TransitionError::Attempt { found: attempt, current: self.attempt });
+        }
+        self.state = State::Assigned;
+        self.attempt = attempt;
+        self.node = Some(node);
+        Ok(())
+    }
+
+    fn take_back(&mut self, attempt: u32) -> Result<(), TransitionError> {
+        self.expect_attempt(attempt)?;
+        if self.state != State::Assigned {
+            return Err(self.misfit("returned"));
+        }
+        self.state = State::Queued;
+        self.node = None;
+        Ok(())
+    }
+
+    fn start(&mut self, attempt: u32, pid: Option<u32>, now: Timestamp) -> Result<(), TransitionError> {
+        self.expect_attempt(attempt)?;
+        // A cancel may overtake the report of the start: the start is recorded, the cancel stays.
+        let is_first = self.started_at.is_none();
+        match self.state {
+            State::Assigned => self.state = State::Running,
+            State::Cancelling if is_first => {}
+            _ => return Err(self.misfit("started")),
+        }
+        self.pid = pid;
+        self.started_at = Some(now);
+        Ok(())
+    }
+
+    fn grow(&mut self, attempt: u32, stream: Stream, offset: u64, len: u32) -> Result<(), TransitionError> {
+        self.expect_attempt(attempt)?;
+        if !matches!(self.state, State::Running | State::Cancelling) {
+            return Err(self.misfit("output"));
+        }
+        let totals = self.output.of_mut(stream);
+        if offset != totals.arrived() || totals.dropped > 0 {
+            return Err(TransitionError::Offset { found: offset, stored: totals.stored });
+        }
+        totals.stored += u64::from(len);
+        Ok(())
+    }
+
+    fn expect_attempt(&self, found: u32) -> Result<(), TransitionError> {
+        if found == self.attempt {
+            return Ok(());
+        }
+        Err(TransitionError::Attempt { found, current: self.attempt })
+    }
+
+    fn misfit(&self, event: &'static str) -> TransitionError {
+        TransitionError::State { event, state: self.state }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! What happens to a task.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Outcome;
+use super::Stream;
+use super::TaskSpec;
+use crate::id::NodeId;
+use crate::id::UserId;
+
+/// What happens to a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskEvent {
+    /// It was asked for; the first event of each task.
+    Submitted {
+        /// Who asked.
+        by: UserId,
+        /// What is to be done.
+        spec: Arc<TaskSpec>,
+    },
+    /// A node was chosen for its next attempt.
+    Assigned {
+        /// The attempt, from 1.
+        attempt: u32,
+        /// The node.
+        node: NodeId,
+    },
+    /// The attempt never left the hub; the task waits again.
+    Returned {
+        /// The attempt that is given up.
+        attempt: u32,
+        /// Why.
+        reason: String,
+    },
+    /// The node started it.
+    Started {
+        /// The attempt.
+        attempt: u32,
+        /// The operating system's process id, where there is a process.
+        pid: Option<u32>,
+    },
+    /// Output arrived: `len` bytes of `stream` from `offset` on.
+    Output {
+        /// The attempt.
+        attempt: u32,
+        /// Which stream.
+        stream: Stream,
+        /// Where in the stream the bytes begin.
+        offset: u64,
+        /// How many bytes.
+        len: u32,
+    },
+    /// Output was dropped at the cap; no more of this stream is stored.
+    Truncated {
+        /// The attempt.
+        attempt: u32,
+        /// Which stream.
+        stream: Stream,
+        /// How many more bytes were dropped.
+        dropped: u64,
+    },
+    /// Somebody asked for its end.
+    CancelRequested {
+        /// Who asked; `None` for the hub itself.
+        by: Option<UserId>,
+        /// Why, for the record.
+        reason: String,
+    },
+    /// It ended.
+    Ended {
+        /// The attempt that ended; 0 where none was made.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+    },
+}

@@ -1,0 +1,116 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn task() -> Task {
+    Task::submitted(
+        TaskId::from_bytes([4; 16]),
+        SessionId::from_bytes([3; 16]),
+        UserId::from_bytes([5; 16]),
+        Arc::new(TaskSpec::argv(["true"])),
+        Timestamp::from_millis(1),
+    )
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        any::<i32>().prop_map(|code| Outcome::Exited { code }),
+        Just(Outcome::Cancelled { processes: 1 }),
+        Just(Outcome::TimedOut { processes: 2 }),
+        Just(Outcome::Interrupted { reason: "node restarted".into() }),
+        Just(Outcome::Lost { reason: "no answer".into() }),
+    ]
+}
+
+fn any_event() -> impl Strategy<Value = TaskEvent> {
+    let attempt = 0u32..4;
+    let node = NodeId::from_bytes([2; 16]);
+    prop_oneof![
+        attempt.clone().prop_map(move |attempt| TaskEvent::Assigned { attempt, node }),
+        attempt
+            .clone()
+            .prop_map(|attempt| TaskEvent::Returned { attempt, reason: "link full".into() }),
+        attempt.clone().prop_map(|attempt| TaskEvent::Started { attempt, pid: Some(7) }),
+        (attempt.clone(), 0u64..4, 0u32..4).prop_map(|(attempt, offset, len)| TaskEvent::Output {
+            attempt,
+            stream: Stream::Stdout,
+            offset,
+            len
+        }),
+        Just(TaskEvent::CancelRequested { by: None, reason: "test".into() }),
+        (attempt, any_outcome())
+            .prop_map(|(attempt, outcome)| TaskEvent::Ended { attempt, outcome }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_task_ends_once_and_output_has_no_gap(events in prop::collection::vec(any_event(), 0..60)) {
+        let mut task = task();
+        let mut starts = std::collections::BTreeMap::<u32, u32>::new();
+        let mut ends = 0;
+        for event in &events {
+            let before = task.clone();
+            match task.apply(event, Timestamp::from_millis(2)) {
+                Ok(()) => {
+                    prop_assert!(!before.state.is_end());
+                    prop_assert_eq!(task.revision, before.revision + 1);
+                    prop_assert!(task.attempt >= before.attempt);
+                    if let TaskEvent::Started { attempt, .. } = event {
+                        *starts.entry(*attempt).or_default() += 1;
+                    }
+                    ends += u32::from(task.state.is_end());
+                }
+                Err(_) => prop_assert_eq!(&task, &before),
+            }
+        }
+        prop_assert!(ends <= 1);
+        prop_assert!(starts.values().all(|count| *count == 1), "{:?}", starts);
+        prop_assert_eq!(task.state.is_end(), task.outcome.is_some());
+    }
+}
+
+#[test]
+fn the_ordinary_life() {
+    let (mut task, now) = (task(), Timestamp::from_millis(9));
+    let node = NodeId::from_bytes([2; 16]);
+    for event in [
+        TaskEvent::Assigned { attempt: 1, node },
+        TaskEvent::Started { attempt: 1, pid: Some(7) },
+        TaskEvent::Output { attempt: 1, stream: Stream::Stdout, offset: 0, len: 3 },
+        TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 0 } },
+    ] {
+        task.apply(&event, now).unwrap();
+    }
+    assert_eq!(task.state, State::Succeeded);
+    assert_eq!(task.output.stdout.stored, 3);
+    let late = TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 1 } };
+    assert_eq!(task.apply(&late, now), Err(TransitionError::Ended(State::Succeeded)));
+}
+
+#[test]
+fn a_cancel_that_overtakes_the_start_stays() {
+    let (mut task, now) = (task(), Timestamp::from_millis(9));
+    let node = NodeId::from_bytes([2; 16]);
+    task.apply(&TaskEvent::Assigned { attempt: 1, node }, now).unwrap();
+    task.apply(&TaskEvent::CancelRequested { by: None, reason: String::new() }, now).unwrap();
+    task.apply(&TaskEvent::Started { attempt: 1, pid: None }, now).unwrap();
+    assert_eq!(task.state, State::Cancelling);
+    task.apply(&TaskEvent::Ended { attempt: 1, outcome: Outcome::Cancelled { processes: 1 } }, now)
+        .unwrap();
+    assert_eq!(task.state, State::Cancelled);
+}
+
+#[test]
+fn a_report_of_an_older_attempt_is_refused() {
+    let (mut task, now) = (task(), Timestamp::from_millis(9));
+    let node = NodeId::from_bytes([2; 16]);
+    task.apply(&TaskEvent::Assigned { attempt: 1, node }, now).unwrap();
+    task.apply(&TaskEvent::Returned { attempt: 1, reason: String::new() }, now).unwrap();
+    task.apply(&TaskEvent::Assigned { attempt: 2, node }, now).unwrap();
+    let stale = TaskEvent::Started { attempt: 1, pid: None };
+    assert_eq!(
+        task.apply(&stale, now),
+        Err(TransitionError::Attempt { found: 1, current: 2 })
+    );
+}

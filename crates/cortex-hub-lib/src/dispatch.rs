@@ -1,0 +1,133 @@
+//! From a task's submission to its stored end: stored first, sent second, told third.
+//!
+//! The store holds the truth; here is what is open, so that reports find their task without a
+//! read. Every decision is a pure function (`settle`, `reconcile`, `placement`); what it decides is
+//! appended to the session's log, and only what was stored is acknowledged or told.
+
+mod cancel;
+mod open;
+mod reconcile;
+mod settle;
+mod submit;
+mod sweep;
+
+use std::sync::Arc;
+
+use cortex_core::Result;
+use cortex_core::id::NodeId;
+use cortex_core::id::SessionId;
+use cortex_core::id::TaskId;
+use cortex_core::session::Appended;
+use cortex_core::session::Happening;
+use cortex_core::session::SessionStore;
+use cortex_core::session::TaskFilter;
+use cortex_core::task::Task;
+use cortex_core::task::TaskEvent;
+use cortex_core::timestamp::Timestamp;
+
+pub(crate) use submit::Submission;
+
+use crate::clock;
+use crate::config::Limits;
+use crate::dispatch::open::Open;
+use crate::feed::Change;
+use crate::feed::Feed;
+use crate::feed::TaskTopic;
+use crate::link::Table;
+use crate::metrics::Metrics;
+
+/// Moves tasks through their lives.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    store: Arc<dyn SessionStore>,
+    links: Arc<Table>,
+    feed: Arc<Feed>,
+    metrics: Metrics,
+    limits: Limits,
+    open: Open,
+}
+
+impl Dispatch {
+    /// Rebuilds what is open from the store; nodes get the restart's grace to come back.
+    pub(crate) async fn load(
+        store: Arc<dyn SessionStore>,
+        links: Arc<Table>,
+        feed: Arc<Feed>,
+        metrics: Metrics,
+        limits: Limits,
+    ) -> Result<Self> {
+        let dispatch = Self { store, links, feed, metrics, limits, open: Open::default() };
+        let deadline = clock::now() + dispatch.limits.restart_grace();
+        for task in dispatch.store.tasks(TaskFilter::open()).await? {
+            if let Some(node) = task.node {
+                dispatch.open.await_node(node, deadline);
+            }
+            dispatch.open.insert(task);
+        }
+        dispatch.count_open();
+        Ok(dispatch)
+    }
+
+    /// The topic of a task that has not ended.
+    pub(crate) fn topic(&self, task: TaskId) -> Option<Arc<TaskTopic>> {
+        self.open.topic(task)
+    }
+
+    /// How many tasks a node has.
+    pub(crate) fn load_of(&self, node: NodeId) -> u32 {
+        self.open.load_of(node)
+    }
+
+    /// The node's stream ended at `now`: its tasks wait for it for the grace time.
+    pub(crate) fn node_left(&self, node: NodeId, now: Timestamp) {
+        self.open.await_node(node, now + self.limits.node_grace());
+    }
+
+    /// Appends to a session's log, then updates what is open and tells the readers.
+    async fn append(&self, session: SessionId, what: Vec<Happening>) -> Result<Appended> {
+        let appended = self.store.append(session, None, what, clock::now()).await?;
+        self.tell(session, &appended);
+        Ok(appended)
+    }
+
+    /// Appends one event of one task.
+    async fn append_event(&self, task: &Task, event: TaskEvent) -> Result<Option<Arc<Task>>> {
+        let appended = self.append(task.session, vec![Happening::task(task.id, event)]).await?;
+        Ok(appended.tasks.into_iter().next())
+    }
+
+    /// Updates what is open and tells the readers of what was stored.
+    fn tell(&self, session: SessionId, appended: &Appended) {
+        for entry in &appended.entries {
+            if let Happening::Task { task, event, data } = &entry.what {
+                self.tell_output(*task, event, data);
+            }
+        }
+        self.feed.publish(session, &appended.entries);
+        for task in &appended.tasks {
+            self.open.update(task);
+            if task.state.is_end() {
+                self.metrics.tasks_ended.inc();
+                if let Some(ended) = task.ended_at {
+                    self.metrics.task_seconds.observe(ended.since(task.created_at).as_secs_f64());
+                }
+            }
+            if self.feed.is_watched() {
+                self.feed.announce(Change::Task(task.clone()));
+            }
+        }
+        self.count_open();
+    }
+
+    fn tell_output(&self, task: TaskId, event: &TaskEvent, data: &bytes::Bytes) {
+        let TaskEvent::Output { stream, offset, .. } = event else { return };
+        self.metrics.output_bytes.inc_by(data.len() as u64);
+        if let Some(topic) = self.open.topic(task) {
+            topic.output(*stream, *offset, data.clone());
+        }
+    }
+
+    fn count_open(&self) {
+        self.metrics.tasks_open.set(i64::try_from(self.open.len()).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,168 @@
+//! The tasks that have not ended, and the nodes that they wait for.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use cortex_core::id::NodeId;
+use cortex_core::id::TaskId;
+use cortex_core::id::UserId;
+use cortex_core::task::State;
+use cortex_core::task::Task;
+use cortex_core::timestamp::Timestamp;
+
+use crate::feed::TaskTopic;
+
+/// What is open. Every method takes the lock for a moment and never waits.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tasks: HashMap<TaskId, Arc<TaskTopic>>,
+    by_node: HashMap<NodeId, BTreeSet<TaskId>>,
+    by_user: HashMap<UserId, u32>,
+    queued: BTreeSet<TaskId>,
+    /// Nodes that are away, and until when their tasks wait for them.
+    awaited: BTreeMap<NodeId, Timestamp>,
+}
+
+impl Open {
+    /// Enters a task. Its topic is there before the task is told to anybody.
+    pub(super) fn insert(&self, task: Arc<Task>) -> Arc<TaskTopic> {
+        let mut inner = self.lock();
+        let topic = TaskTopic::new(task.clone());
+        if inner.tasks.insert(task.id, topic.clone()).is_none() {
+            *inner.by_user.entry(task.by).or_default() += 1;
+        }
+        inner.place(&task);
+        topic
+    }
+
+    /// Takes in where a task stands; takes it out when it has ended.
+    pub(super) fn update(&self, task: &Arc<Task>) {
+        let mut inner = self.lock();
+        let Some(topic) = inner.tasks.get(&task.id).cloned() else { return };
+        let before = topic.task();
+        if before.revision >= task.revision {
+            return;
+        }
+        inner.displace(&before);
+        if task.state.is_end() {
+            inner.tasks.remove(&task.id);
+            inner.forget_user(task.by);
+        } else {
+            inner.place(task);
+        }
+        // Under the lock, so that nobody sees a topic behind the index.
+        topic.moved(task);
+    }
+
+    /// The topic of a task that has not ended.
+    pub(super) fn topic(&self, task: TaskId) -> Option<Arc<TaskTopic>> {
+        self.lock().tasks.get(&task).cloned()
+    }
+
+    /// A task that has not ended.
+    pub(super) fn task(&self, task: TaskId) -> Option<Arc<Task>> {
+        self.topic(task).map(|topic| topic.task())
+    }
+
+    /// The tasks that were handed to a node, oldest first.
+    pub(super) fn on_node(&self, node: NodeId) -> Vec<Arc<Task>> {
+        let inner = self.lock();
+        let ids = inner.by_node.get(&node).into_iter().flatten();
+        ids.filter_map(|id| inner.tasks.get(id)).map(|topic| topic.task()).collect()
+    }
+
+    /// The tasks that wait for a node, oldest first.
+    pub(super) fn queued(&self) -> Vec<Arc<Task>> {
+        let inner = self.lock();
+        inner.queued.iter().filter_map(|id| inner.tasks.get(id)).map(|topic| topic.task()).collect()
+    }
+
+    /// How many tasks a node has.
+    pub(super) fn load_of(&self, node: NodeId) -> u32 {
+        let count = self.lock().by_node.get(&node).map_or(0, BTreeSet::len);
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// How many open tasks a user has.
+    pub(super) fn count_of(&self, user: UserId) -> u32 {
+        self.lock().by_user.get(&user).copied().unwrap_or(0)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.lock().tasks.len()
+    }
+
+    /// Tasks of `node` wait for it until `deadline`.
+    pub(super) fn await_node(&self, node: NodeId, deadline: Timestamp) {
+        self.lock().awaited.insert(node, deadline);
+    }
+
+    /// The node is back.
+    pub(super) fn node_returned(&self, node: NodeId) {
+        self.lock().awaited.remove(&node);
+    }
+
+    /// Takes out the nodes whose time is over at `now`.
+    pub(super) fn take_overdue(&self, now: Timestamp) -> Vec<NodeId> {
+        let mut inner = self.lock();
+        let overdue: Vec<_> = inner
+            .awaited
+            .iter()
+            .filter(|(_, deadline)| **deadline <= now)
+            .map(|(node, _)| *node)
+            .collect();
+        for node in &overdue {
+            inner.awaited.remove(node);
+        }
+        overdue
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // No code panics while it holds this lock.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn place(&mut self, task: &Task) {
+        match task.node {
+            Some(node) if task.state != State::Queued => {
+                self.by_node.entry(node).or_default().insert(task.id);
+            }
+            _ => {
+                self.queued.insert(task.id);
+            }
+        }
+    }
+
+    fn displace(&mut self, task: &Task) {
+        self.queued.remove(&task.id);
+        let Some(node) = task.node else { return };
+        if let Some(tasks) = self.by_node.get_mut(&node) {
+            tasks.remove(&task.id);
+            if tasks.is_empty() {
+                self.by_node.remove(&node);
+            }
+        }
+    }
+
+    fn forget_user(&mut self, user: UserId) {
+        if let Some(count) = self.by_user.get_mut(&user) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_user.remove(&user);
+            }
+        }
+    }
+}

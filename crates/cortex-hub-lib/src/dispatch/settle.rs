@@ -1,0 +1,202 @@
+//! What a node reports becomes entries of logs; what is stored is acknowledged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cortex_core::ErrorKind;
+use cortex_core::id::NodeId;
+use cortex_core::id::SessionId;
+use cortex_core::id::TaskId;
+use cortex_core::report::Ack;
+use cortex_core::report::News;
+use cortex_core::report::Report;
+use cortex_core::session::Happening;
+use cortex_core::task::Stream;
+use cortex_core::task::Task;
+use cortex_core::task::TaskEvent;
+use cortex_core::task::TransitionError;
+use cortex_core::timestamp::Timestamp;
+
+use super::Dispatch;
+use crate::clock;
+
+/// What a batch of reports comes to.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Decision {
+    /// What is to be appended, by session.
+    pub(super) append: BTreeMap<SessionId, Vec<Happening>>,
+    /// What may be acknowledged once all that is stored: the highest sequence of each attempt.
+    pub(super) acks: BTreeMap<(TaskId, u32), u64>,
+    /// Attempts that run on the node though they should not.
+    pub(super) stray: Vec<(TaskId, u32)>,
+    /// Reports that were stored before.
+    pub(super) repeated: u64,
+    /// The node broke the protocol: what it did. Nothing after it is taken.
+    pub(super) fault: Option<String>,
+}
+
+/// Decides what a node's reports come to; `find` knows the tasks that have not ended.
+///
+/// Reports that say what is stored already are acknowledged again, so that a node may repeat
+/// itself after each loss; a gap in the output is a fault, since it can never be closed.
+pub(super) fn decide(
+    node: NodeId,
+    reports: Vec<Report>,
+    find: impl Fn(TaskId) -> Option<Arc<Task>>,
+    cap: u64,
+    now: Timestamp,
+) -> Decision {
+    let mut decision = Decision::default();
+    let mut tasks: BTreeMap<TaskId, Option<Task>> = BTreeMap::new();
+    for report in reports {
+        let Report { task: id, attempt, sequence, news } = report;
+        let task = tasks
+            .entry(id)
+            .or_insert_with(|| find(id).map(|task| Task::clone(&task)))
+            .as_mut()
+            .filter(|task| task.node == Some(node) && task.attempt == attempt);
+        let Some(task) = task else {
+            // Ended, unknown, or moved on to another attempt: the node may forget it.
+            if !matches!(news, News::Ended { .. }) {
+                decision.stray.push((id, attempt));
+            }
+            decision.acknowledge(id, attempt, sequence);
+            continue;
+        };
+        match decision.take(task, news, cap, now) {
+            Ok(()) => decision.acknowledge(id, attempt, sequence),
+            Err(fault) => {
+                decision.fault = Some(fault);
+                break;
+            }
+        }
+    }
+    decision
+}
+
+impl Decision {
+    fn acknowledge(&mut self, task: TaskId, attempt: u32, sequence: u64) {
+        let highest = self.acks.entry((task, attempt)).or_default();
+        *highest = sequence.max(*highest);
+    }
+
+    fn take(&mut self, task: &mut Task, news: News, cap: u64, now: Timestamp) -> Result<(), String> {
+        let attempt = task.attempt;
+        match news {
+            News::Started { pid } => self.push(task, TaskEvent::Started { attempt, pid }, now),
+            News::Ended { outcome } => self.push(task, TaskEvent::Ended { attempt, outcome }, now),
+            News::Output { stream, offset, data } => {
+                self.take_output(task, stream, offset, data, cap, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_output(
+        &mut self,
+        task: &mut Task,
+        stream: Stream,
+        offset: u64,
+        data: Bytes,
+        cap: u64,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let totals = task.output.of(stream);
+        let arrived = totals.arrived();
+        if offset > arrived {
+            return Err(format!("output of {} jumps from byte {arrived} to {offset}", task.id));
+        }
+        let known = usize::try_from(arrived - offset).unwrap_or(usize::MAX);
+        if known >= data.len() {
+            self.repeated += 1;
+            return Ok(());
+        }
+        let mut fresh = data.slice(known..);
+        let room = if totals.dropped > 0 { 0 } else { cap.saturating_sub(task.output.stored()) };
+        let kept = fresh.split_to(fresh.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+        let attempt = task.attempt;
+        if !kept.is_empty() {
+            let len = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+            let event = TaskEvent::Output { attempt, stream, offset: arrived, len };
+            self.push_with(task, event, kept, now);
+        }
+        if !fresh.is_empty() {
+            let dropped = fresh.len() as u64;
+            self.push(task, TaskEvent::Truncated { attempt, stream, dropped }, now);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, task: &mut Task, event: TaskEvent, now: Timestamp) {
+        self.push_with(task, event, Bytes::new(), now);
+    }
+
+    /// Takes an event that fits the task; one that does not was stored before.
+    fn push_with(&mut self, task: &mut Task, event: TaskEvent, data: Bytes, now: Timestamp) {
+        match task.apply(&event, now) {
+            Ok(()) => {
+                let what = Happening::Task { task: task.id, event, data };
+                self.append.entry(task.session).or_default().push(what);
+            }
+            Err(TransitionError::Ended(_) | TransitionError::State { .. }) => self.repeated += 1,
+            Err(error) => {
+                tracing::warn!(task = %task.id, %error, "report does not fit its task");
+            }
+        }
+    }
+}
+
+impl Dispatch {
+    /// Stores a node's reports. Returns what may be acknowledged.
+    ///
+    /// # Errors
+    /// What the node did wrong: its stream is to be closed. Nothing of the faulty report and what
+    /// followed it was taken.
+    pub(crate) async fn settle(&self, node: NodeId, reports: Vec<Report>) -> Result<Vec<Ack>, String> {
+        let find = |task| self.open.task(task);
+        let decision = decide(node, reports, find, self.limits.output_bytes, clock::now());
+        self.metrics.reports_repeated.inc_by(decision.repeated);
+        let mut unstored = Vec::new();
+        for (session, what) in decision.append {
+            if let Err(failed) = self.append_or_split(session, what).await {
+                unstored.extend(failed);
+            }
+        }
+        for (task, attempt) in decision.stray {
+            self.stop(node, task, attempt);
+        }
+        if let Some(fault) = decision.fault {
+            return Err(fault);
+        }
+        let acks = decision.acks.into_iter().filter(|((task, _), _)| !unstored.contains(task));
+        Ok(acks.map(|((task, attempt), sequence)| Ack { task, attempt, sequence }).collect())
+    }
+
+    /// Appends all, or, where something does not fit, task by task. Returns the tasks whose events
+    /// could not be stored and must be sent again.
+    async fn append_or_split(
+        &self,
+        session: SessionId,
+        what: Vec<Happening>,
+    ) -> Result<(), Vec<TaskId>> {
+        let Err(error) = self.append(session, what.clone()).await else { return Ok(()) };
+        tracing::debug!(%session, %error, "batch not stored, trying task by task");
+        let mut by_task: BTreeMap<TaskId, Vec<Happening>> = BTreeMap::new();
+        for one in what {
+            if let Happening::Task { task, .. } = &one {
+                by_task.entry(*task).or_default().push(one);
+            }
+        }
+        let mut failed = Vec::new();
+        for (task, what) in by_task {
+            let Err(error) = self.append(session, what).await else { continue };
+            tracing::warn!(%task, %error, "reports not stored");
+            // What conflicts with the stored state conflicts for ever: it is taken as settled.
+            if error.kind() != ErrorKind::Conflict && error.kind() != ErrorKind::NotFound {
+                failed.push(task);
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(failed) }
+    }
+}

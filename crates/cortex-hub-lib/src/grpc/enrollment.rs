@@ -1,0 +1,93 @@
+//! Enrolment: the only service that is open to those who have no token.
+
+use cortex_core::id::InviteId;
+use cortex_core::proof::CHALLENGE_LEN;
+use cortex_proto::status::to_status;
+use cortex_proto::v1;
+use cortex_proto::v1::enrollment_service_server::EnrollmentService;
+use tonic::Request;
+use tonic::Response;
+use tonic::Status;
+
+use crate::clock;
+use crate::hub::Applicant;
+use crate::hub::Hub;
+use crate::trust::invites::InviteSecret;
+
+/// The longest host name that is taken, in bytes.
+const MAX_HOST_NAME: usize = 255;
+
+/// The longest version text that is taken, in bytes.
+pub(super) const MAX_VERSION: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Enrollment {
+    hub: Hub,
+}
+
+impl Enrollment {
+    pub(super) fn new(hub: Hub) -> Self {
+        Self { hub }
+    }
+}
+
+#[tonic::async_trait]
+impl EnrollmentService for Enrollment {
+    async fn begin_enrollment(
+        &self,
+        request: Request<v1::BeginEnrollmentRequest>,
+    ) -> Result<Response<v1::BeginEnrollmentResponse>, Status> {
+        let invite = parse_invite(&request.get_ref().invite_id)?;
+        let challenge = self.hub.enrolment_challenge(invite).map_err(|e| to_status(&e))?;
+        Ok(Response::new(v1::BeginEnrollmentResponse {
+            challenge: challenge.to_vec().into(),
+            hub_time_ms: clock::now().as_millis(),
+            hub_id: self.hub.id().to_string(),
+        }))
+    }
+
+    async fn finish_enrollment(
+        &self,
+        request: Request<v1::FinishEnrollmentRequest>,
+    ) -> Result<Response<v1::FinishEnrollmentResponse>, Status> {
+        let applicant = parse_applicant(request.into_inner())?;
+        let welcome = self.hub.admit(applicant).await.map_err(|e| to_status(&e))?;
+        Ok(Response::new(v1::FinishEnrollmentResponse {
+            node_id: welcome.node.id.to_string(),
+            node_name: welcome.node.name,
+            task_keys: welcome.task_keys.into_iter().map(|key| key.to_vec().into()).collect(),
+            generation: welcome.generation,
+        }))
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "tonic's services answer with Status")]
+fn parse_applicant(wire: v1::FinishEnrollmentRequest) -> Result<Applicant, Status> {
+    if wire.host_name.len() > MAX_HOST_NAME || wire.version.len() > MAX_VERSION {
+        return Err(Status::invalid_argument("host_name or version is too long"));
+    }
+    Ok(Applicant {
+        invite: parse_invite(&wire.invite_id)?,
+        secret: InviteSecret::from_slice(&wire.secret)
+            .ok_or_else(|| Status::invalid_argument("secret: 32 bytes are expected"))?,
+        challenge: parse_bytes::<CHALLENGE_LEN>("challenge", &wire.challenge)?,
+        csr: wire.csr_der.to_vec(),
+        identity: parse_bytes::<32>("identity_key", &wire.identity_key)?,
+        signature: wire.signature.to_vec(),
+        host_name: wire.host_name,
+        version: wire.version,
+    })
+}
+
+#[expect(clippy::result_large_err, reason = "tonic's services answer with Status")]
+fn parse_invite(text: &str) -> Result<InviteId, Status> {
+    text.parse().map_err(|error| Status::invalid_argument(format!("invite_id: {error}")))
+}
+
+/// Bytes of a fixed length.
+#[expect(clippy::result_large_err, reason = "tonic's services answer with Status")]
+pub(super) fn parse_bytes<const N: usize>(field: &str, bytes: &[u8]) -> Result<[u8; N], Status> {
+    bytes
+        .try_into()
+        .map_err(|_| Status::invalid_argument(format!("{field}: {N} bytes are expected")))
+}

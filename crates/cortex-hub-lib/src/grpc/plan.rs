@@ -1,0 +1,135 @@
+//! What is signed for nodes: the policy, and tasks and cancels planned against it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cortex_core::envelope::Envelope;
+use cortex_core::envelope::KeyId;
+use cortex_core::envelope::Kind;
+use cortex_core::id::HubId;
+use cortex_core::id::NodeId;
+use cortex_core::id::SessionId;
+use cortex_core::id::TaskId;
+use cortex_core::policy::SandboxPolicy;
+use cortex_core::timestamp::Timestamp;
+use cortex_proto::convert::CancelOrder;
+use cortex_proto::convert::TaskOrder;
+use cortex_proto::convert::policy;
+use cortex_proto::v1;
+use prost::Message as _;
+use sha2::Digest as _;
+use sha2::Sha256;
+
+use crate::link::Down;
+use crate::trust::signing::NodeSigner;
+
+/// How long a signed message is good: longer than any queue on the way, shorter than the ten
+/// minutes that nodes accept.
+const LIFE: Duration = Duration::from_secs(120);
+
+/// The policy in force, encoded once.
+#[derive(Debug)]
+pub(super) struct Plan {
+    policy: Bytes,
+    digest: [u8; 32],
+}
+
+/// What an envelope is about, besides hub, node and key.
+struct Subject {
+    kind: Kind,
+    session: SessionId,
+    task: TaskId,
+    attempt: u32,
+    payload_type: &'static str,
+}
+
+impl Plan {
+    pub(super) fn of(policy: &SandboxPolicy) -> Self {
+        let policy = Bytes::from(v1::SandboxPolicy::from(policy).encode_to_vec());
+        let digest = Sha256::digest(&policy).into();
+        Self { policy, digest }
+    }
+
+    /// The policy, signed for a node outside of any stream.
+    pub(super) fn sign_policy(&self, signer: &NodeSigner, now: Timestamp) -> v1::SignedMessage {
+        let subject = Subject {
+            kind: Kind::Policy,
+            session: SessionId::from_bytes([0; 16]),
+            task: TaskId::from_bytes([0; 16]),
+            attempt: 0,
+            payload_type: policy::TYPE,
+        };
+        self.sign(signer, (0, 1), &subject, self.policy.clone(), now)
+    }
+
+    /// What goes down a stream; `at` is its epoch and the message's sequence.
+    pub(super) fn message(
+        &self,
+        signer: &NodeSigner,
+        at: (u64, u64),
+        down: Down,
+        now: Timestamp,
+    ) -> v1::hub_message::Body {
+        use v1::hub_message::Body;
+        match down {
+            Down::Run(task) => {
+                let subject = Subject {
+                    kind: Kind::Task,
+                    session: task.session,
+                    task: task.id,
+                    attempt: task.attempt,
+                    payload_type: TaskOrder::TYPE,
+                };
+                let order = TaskOrder::of(task.id, task.session, &task.spec);
+                let payload = v1::TaskRequest::from(order).encode_to_vec().into();
+                Body::Signed(self.sign(signer, at, &subject, payload, now))
+            }
+            Down::Cancel { session, task, attempt, reason } => {
+                let payload_type = CancelOrder::TYPE;
+                let subject = Subject { kind: Kind::Cancel, session, task, attempt, payload_type };
+                let order = CancelOrder { task, reason };
+                let payload = v1::CancelRequest::from(order).encode_to_vec().into();
+                Body::Signed(self.sign(signer, at, &subject, payload, now))
+            }
+            Down::Acks(acks) => {
+                let attempts = acks.into_iter().map(v1::AttemptAck::from).collect();
+                Body::Ack(v1::ReportAck { attempts })
+            }
+        }
+    }
+
+    fn sign(
+        &self,
+        signer: &NodeSigner,
+        (epoch, sequence): (u64, u64),
+        subject: &Subject,
+        payload: Bytes,
+        now: Timestamp,
+    ) -> v1::SignedMessage {
+        let envelope = Envelope {
+            kind: subject.kind,
+            key: KeyId([0; 8]),
+            hub: HubId::from_bytes([0; 16]),
+            node: NodeId::from_bytes([0; 16]),
+            session: subject.session,
+            epoch,
+            task: subject.task,
+            attempt: subject.attempt,
+            sequence,
+            issued_at: now,
+            expires_at: now + LIFE,
+            nonce: [0; 16],
+            policy: self.digest,
+            payload_type: subject.payload_type.to_owned(),
+            payload_len: 0,
+            payload_digest: [0; 32],
+        };
+        // The signer fills in key, hub, node and nonce.
+        let signed = signer.sign(envelope.for_payload(&payload));
+        v1::SignedMessage {
+            envelope: signed.envelope.into(),
+            payload,
+            signature: signed.signature.to_vec().into(),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! How a machine becomes a node, and how a node gets access tokens.
+
+use cortex_core::Error;
+use cortex_core::ErrorKind;
+use cortex_core::Result;
+use cortex_core::id::InviteId;
+use cortex_core::id::NodeId;
+use cortex_core::node::Admission;
+use cortex_core::node::Node;
+use cortex_core::proof;
+use cortex_core::proof::CHALLENGE_LEN;
+use cortex_core::proof::EnrolmentClaim;
+use cortex_core::registry::Enrolment;
+use ed25519_dalek::Signature;
+use ed25519_dalek::VerifyingKey;
+
+use super::Hub;
+use crate::clock;
+use crate::feed::Change;
+use crate::trust::challenge::Subject;
+use crate::trust::invites::InviteSecret;
+use crate::trust::token::Issued;
+use crate::trust::token::KeyThumbprint;
+use crate::trust::token::NodeClaims;
+
+/// The join-state generation of a new node.
+const FIRST_GENERATION: u64 = 1;
+
+/// A machine that wants to become a node.
+#[derive(Debug)]
+pub(crate) struct Applicant {
+    pub(crate) invite: InviteId,
+    pub(crate) secret: InviteSecret,
+    pub(crate) challenge: [u8; CHALLENGE_LEN],
+    pub(crate) csr: Vec<u8>,
+    pub(crate) identity: [u8; 32],
+    pub(crate) signature: Vec<u8>,
+    pub(crate) host_name: String,
+    pub(crate) version: String,
+}
+
+/// What a new node is told.
+#[derive(Debug)]
+pub(crate) struct Welcome {
+    pub(crate) node: Node,
+    pub(crate) task_keys: Vec<[u8; 32]>,
+    pub(crate) generation: u64,
+}
+
+/// A node that has proved who it is.
+pub(crate) type NodeToken = NodeClaims;
+
+impl Hub {
+    /// A challenge for whoever holds the invite; unknown invites get one just like known ones.
+    pub(crate) fn enrolment_challenge(&self, invite: InviteId) -> Result<[u8; CHALLENGE_LEN]> {
+        self.trust().challenges().issue(Subject::Enrolment(invite), clock::now())
+    }
+
+    /// Admits a machine as a node of the invite's owner.
+    pub(crate) async fn admit(&self, applicant: Applicant) -> Result<Welcome> {
+        let now = clock::now();
+        let subject = Subject::Enrolment(applicant.invite);
+        self.trust().challenges().redeem(&applicant.challenge, subject, now)?;
+        let claim = EnrolmentClaim {
+            hub: self.id(),
+            invite: applicant.invite,
+            challenge: &applicant.challenge,
+            csr: &applicant.csr,
+            identity: &applicant.identity,
+            host_name: &applicant.host_name,
+        };
+        check_proof(&applicant.identity, &proof::enrolment(&claim), &applicant.signature)?;
+        let enrolment = Enrolment {
+            invite: applicant.invite,
+            secret_digest: applicant.secret.digest(),
+            node: NodeId::generate(),
+            identity: applicant.identity,
+            version: applicant.version,
+        };
+        let hub = self.clone();
+        let enrolled =
+            self.finish(async move { hub.inner.registry.enroll(enrolment, now).await }).await;
+        let node = enrolled.inspect_err(|error| {
+            self.metrics().enrolments_refused.inc();
+            tracing::warn!(invite = %applicant.invite, host = %applicant.host_name.escape_debug(), %error, "enrolment refused");
+        })?;
+        self.metrics().enrolments.inc();
+        tracing::info!(node = %node.id, name = %node.name, "node enrolled");
+        self.inner.feed.announce(Change::Node(std::sync::Arc::new(node.clone())));
+        let key = self.trust().signer().for_node(node.id).verifying_key();
+        Ok(Welcome { node, task_keys: vec![key.to_bytes()], generation: FIRST_GENERATION })
+    }
+
+    /// A challenge for a node that wants a token; unknown nodes get one just like known ones.
+    pub(crate) fn token_challenge(&self, node: NodeId) -> Result<[u8; CHALLENGE_LEN]> {
+        self.trust().challenges().issue(Subject::Token(node), clock::now())
+    }
+
+    /// Issues an access token to a node that proves possession of its identity key.
+    pub(crate) async fn issue_token(
+        &self,
+        id: NodeId,
+        challenge: &[u8; CHALLENGE_LEN],
+        signature: &[u8],
+    ) -> Result<Issued> {
+        let now = clock::now();
+        self.trust().challenges().redeem(challenge, Subject::Token(id), now)?;
+        let node = self.known_node(id).await?;
+        check_proof(&node.identity, &proof::token(self.id(), id, challenge), signature)?;
+        check_admission(&node)?;
+        self.trust().tokens().issue_node(id, &node.identity, now)
+    }
+
+    /// Tells whose access token this is.
+    pub(crate) fn authenticate_node(&self, token: &str) -> Result<NodeToken> {
+        self.trust().tokens().verify_node(token, clock::now())
+    }
+
+    /// The node that a token was issued to, if the token still fits it.
+    pub(super) async fn node_of(&self, token: &NodeToken) -> Result<Node> {
+        let node = self.known_node(token.node).await?;
+        if KeyThumbprint::of(&node.identity) != token.key {
+            return Err(unproved());
+        }
+        check_admission(&node)?;
+        Ok(node)
+    }
+
+    /// A node; an unknown one is told the same as a wrong proof.
+    async fn known_node(&self, id: NodeId) -> Result<Node> {
+        self.inner.registry.get(id).await.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => unproved(),
+            _ => error,
+        })
+    }
+}
+
+/// Verifies that whoever signed `proof` holds the identity key.
+pub(super) fn check_proof(identity: &[u8; 32], proof: &[u8], signature: &[u8]) -> Result<()> {
+    let key = VerifyingKey::from_bytes(identity).map_err(|_| unproved())?;
+    let signature = Signature::from_slice(signature).map_err(|_| unproved())?;
+    key.verify_strict(proof, &signature).map_err(|_| unproved())
+}
+
+fn unproved() -> Error {
+    let message = "the proof of identity does not fit";
+    Error::new(ErrorKind::Unauthenticated, "authenticate node", message).with_code("bad_proof")
+}
+
+fn check_admission(node: &Node) -> Result<()> {
+    let (message, code) = match node.admission {
+        Admission::Active => return Ok(()),
+        Admission::Locked => ("the node is locked", "node_locked"),
+        _ => ("the node was removed", "node_retired"),
+    };
+    Err(Error::new(ErrorKind::Denied, "authenticate node", message).with_code(code))
+}

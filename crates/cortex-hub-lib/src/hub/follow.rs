@@ -1,0 +1,157 @@
+//! Following a task's output from any point to its end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cortex_core::Result;
+use cortex_core::account::Principal;
+use cortex_core::account::Scope;
+use cortex_core::id::TaskId;
+use cortex_core::task::Stream;
+use cortex_core::task::Task;
+use tokio::sync::watch;
+
+use super::Hub;
+use crate::feed::TaskTopic;
+
+/// Bytes that one step reads from the store at most.
+const STEP_BYTES: usize = 256 << 10;
+
+/// A position in a task's output: bytes that were read of each stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutputCursor {
+    /// Bytes of standard output.
+    pub stdout: u64,
+    /// Bytes of standard error.
+    pub stderr: u64,
+}
+
+impl OutputCursor {
+    fn of(self, stream: Stream) -> u64 {
+        match stream {
+            Stream::Stdout => self.stdout,
+            Stream::Stderr => self.stderr,
+        }
+    }
+
+    fn advance(&mut self, stream: Stream, to: u64) {
+        match stream {
+            Stream::Stdout => self.stdout = to,
+            Stream::Stderr => self.stderr = to,
+        }
+    }
+}
+
+/// One step of following a task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Follow {
+    /// Output came.
+    Output {
+        /// Which stream.
+        stream: Stream,
+        /// Where in it the bytes begin.
+        offset: u64,
+        /// The bytes.
+        data: Bytes,
+        /// The position after them.
+        cursor: OutputCursor,
+    },
+    /// The task has ended and all its output was told.
+    Ended(Arc<Task>),
+}
+
+/// Reads a task's output as it comes, each byte once.
+#[derive(Debug)]
+pub struct OutputFollower {
+    hub: Hub,
+    id: TaskId,
+    cursor: OutputCursor,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Live { topic: Arc<TaskTopic>, bell: watch::Receiver<Arc<Task>> },
+    Stored(Arc<Task>),
+    Finished,
+}
+
+impl Hub {
+    /// Follows a task's output from `from` on, to its end.
+    ///
+    /// # Errors
+    /// `NotFound`: no such task, or none that `who` may see.
+    pub async fn follow(
+        &self,
+        who: &Principal,
+        id: TaskId,
+        from: OutputCursor,
+    ) -> Result<OutputFollower> {
+        // The topic first: a task that ends in between is still read to its end.
+        let topic = self.inner.dispatch.topic(id);
+        let task = self.find_task(who, id, Scope::Read).await?;
+        let source = match topic {
+            Some(topic) => Source::Live { bell: topic.bell(), topic },
+            None => Source::Stored(task),
+        };
+        Ok(OutputFollower { hub: self.clone(), id, cursor: from, source })
+    }
+}
+
+impl OutputFollower {
+    /// Waits for the next step; `None` after the end, or when the hub shuts down.
+    ///
+    /// # Errors
+    /// Those of the store.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Option<Follow>> {
+        loop {
+            let task = match &mut self.source {
+                Source::Live { topic, bell } => {
+                    bell.borrow_and_update();
+                    topic.task()
+                }
+                Source::Stored(task) => task.clone(),
+                Source::Finished => return Ok(None),
+            };
+            if let Some(step) = self.read(&task).await? {
+                return Ok(Some(step));
+            }
+            if task.state.is_end() {
+                self.source = Source::Finished;
+                return Ok(Some(Follow::Ended(task)));
+            }
+            let Source::Live { bell, .. } = &mut self.source else { return Ok(None) };
+            tokio::select! {
+                changed = bell.changed() => if changed.is_err() { return Ok(None) },
+                () = self.hub.inner.shutdown.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads what is stored of `task` beyond the cursor.
+    async fn read(&mut self, task: &Task) -> Result<Option<Follow>> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let offset = self.cursor.of(stream);
+            if offset >= task.output.of(stream).stored {
+                continue;
+            }
+            let recent = match &self.source {
+                Source::Live { topic, .. } => topic.recent(stream, offset),
+                _ => None,
+            };
+            let data = match recent {
+                Some(data) => data,
+                None => self.hub.inner.sessions.output(self.id, stream, offset, STEP_BYTES).await?.data,
+            };
+            if data.is_empty() {
+                continue;
+            }
+            self.cursor.advance(stream, offset + data.len() as u64);
+            return Ok(Some(Follow::Output { stream, offset, data, cursor: self.cursor }));
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,178 @@
+//! Nodes: look, change, remove.
+
+use std::sync::Arc;
+
+use cortex_core::Error;
+use cortex_core::ErrorKind;
+use cortex_core::Result;
+use cortex_core::account::Principal;
+use cortex_core::account::Scope;
+use cortex_core::capability::Selector;
+use cortex_core::capability::check_labels;
+use cortex_core::id::NodeId;
+use cortex_core::node::Admission;
+use cortex_core::node::Node;
+use cortex_core::registry::NodeChange;
+use cortex_core::registry::NodeFilter;
+
+use super::Hub;
+use super::check_access;
+use super::check_scope;
+use crate::clock;
+use crate::feed::Change;
+use crate::link::CloseReason;
+use crate::trust::token::Holder;
+
+/// The longest name of a node, in bytes.
+const MAX_NAME: usize = 63;
+
+impl Hub {
+    /// Lists the nodes that `who` may see, by name; `labels` narrows the list.
+    ///
+    /// # Errors
+    /// `Denied`: the credential may not read.
+    pub async fn nodes(&self, who: &Principal, labels: Option<Selector>) -> Result<Vec<Node>> {
+        check_scope(who, Scope::Read)?;
+        let filter = NodeFilter { owner: who.visible_owner(), labels, retired: false };
+        let mut nodes = self.inner.registry.list(filter).await?;
+        for node in &mut nodes {
+            self.inner.links.overlay(node);
+        }
+        Ok(nodes)
+    }
+
+    /// Returns a node by its id, or by its name among the nodes of `who`.
+    ///
+    /// # Errors
+    /// `NotFound`: no such node, or none that `who` may see.
+    pub async fn node(&self, who: &Principal, key: &str) -> Result<Node> {
+        self.find_node(who, key, Scope::Read).await
+    }
+
+    /// How many tasks the hub believes to be on a node.
+    #[must_use]
+    pub fn open_tasks_on(&self, node: NodeId) -> u32 {
+        self.inner.dispatch.load_of(node)
+    }
+
+    /// Changes a node and returns it as it then is. A locked or removed node's stream is cut.
+    ///
+    /// # Errors
+    /// `NotFound`: no such node, or none that `who` may see. `Denied`: the credential may not
+    /// manage. `Invalid`: the name or a label. `Exists`: the name is taken.
+    pub async fn amend_node(
+        &self,
+        who: &Principal,
+        key: &str,
+        change: NodeChange,
+    ) -> Result<Node> {
+        check_change(&change)?;
+        let id = self.find_node(who, key, Scope::Manage).await?.id;
+        let hub = self.clone();
+        self.finish(async move { hub.amend(id, change).await }).await
+    }
+
+    async fn amend(&self, id: NodeId, change: NodeChange) -> Result<Node> {
+        let mut node = self.inner.registry.amend(id, change, clock::now()).await?;
+        if let Some(link) = self.inner.links.get(id) {
+            if node.admission == Admission::Active {
+                link.update(Arc::new(node.clone()));
+            } else {
+                link.close(CloseReason::Revoked);
+            }
+        }
+        if node.admission != Admission::Active {
+            self.trust().tokens().revoke(Holder::Node(id), clock::now());
+        }
+        self.inner.links.overlay(&mut node);
+        self.inner.feed.announce(Change::Node(Arc::new(node.clone())));
+        Ok(node)
+    }
+
+    /// Finds a node that `who` may use as `scope` says.
+    pub(super) async fn find_node(
+        &self,
+        who: &Principal,
+        key: &str,
+        scope: Scope,
+    ) -> Result<Node> {
+        let missing = || not_found(key);
+        let mut node = match key.parse::<NodeId>() {
+            Ok(id) => self.inner.registry.get(id).await.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => missing(),
+                _ => error,
+            })?,
+            Err(_) => self.named(who, key).await?.ok_or_else(missing)?,
+        };
+        if node.admission == Admission::Retired {
+            return Err(missing());
+        }
+        check_access(who, scope, node.owner, missing)?;
+        self.inner.links.overlay(&mut node);
+        Ok(node)
+    }
+
+    /// The node of that name: the caller's own first, then, for an admin, anybody's.
+    async fn named(&self, who: &Principal, name: &str) -> Result<Option<Node>> {
+        let own = NodeFilter { owner: Some(who.user), ..NodeFilter::default() };
+        let find = |nodes: Vec<Node>| nodes.into_iter().find(|node| node.name == name);
+        let found = find(self.inner.registry.list(own).await?);
+        if found.is_some() || who.visible_owner().is_some() {
+            return Ok(found);
+        }
+        Ok(find(self.inner.registry.list(NodeFilter::default()).await?))
+    }
+
+    /// Finds the id of a node without asking the store where the node is online.
+    pub(super) async fn resolve_node(
+        &self,
+        who: &Principal,
+        key: &str,
+        scope: Scope,
+    ) -> Result<NodeId> {
+        let live = match key.parse::<NodeId>() {
+            Ok(id) => self.inner.links.get(id).map(|link| link.node()),
+            Err(_) => self.inner.links.named(who.user, key),
+        };
+        match live.filter(|node| node.admission == Admission::Active) {
+            Some(node) => {
+                check_access(who, scope, node.owner, || not_found(key))?;
+                Ok(node.id)
+            }
+            None => Ok(self.find_node(who, key, scope).await?.id),
+        }
+    }
+}
+
+fn not_found(key: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "find node", format!("no node \"{key}\""))
+        .with_code("node_not_found")
+        .with_hint("cortex-cli node list")
+}
+
+fn check_change(change: &NodeChange) -> Result<()> {
+    match change {
+        NodeChange::Rename(name) => check_name(name),
+        NodeChange::Relabel(labels) => check_labels(labels).map_err(|error| {
+            Error::new(ErrorKind::Invalid, "change node", error.to_string()).with_code("bad_label")
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses names that could be taken for something else: an id, an option, a path.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if begins_well && name.len() <= MAX_NAME && name.chars().all(is_plain) {
+        if name.parse::<NodeId>().is_err() {
+            return Ok(());
+        }
+    }
+    let message = format!(
+        "\"{}\" is no name for a node: 1 to {MAX_NAME} letters, digits, '-', '_' and '.', \
+         beginning with a letter or digit",
+        name.escape_debug()
+    );
+    Err(Error::new(ErrorKind::Invalid, "check name", message).with_code("bad_name"))
+}

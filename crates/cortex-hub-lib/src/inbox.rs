@@ -1,0 +1,93 @@
+//! The loop that routes what nodes say to dispatch: one task a link, all owned here.
+
+use std::time::Duration;
+
+use cortex_core::report::Ack;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::hub::Hub;
+use crate::link::Arrival;
+use crate::link::CloseReason;
+use crate::link::Down;
+use crate::link::Link;
+use crate::link::Up;
+
+/// How long a full link may keep acknowledgements waiting before its node counts as too slow.
+const ACK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves links until the hub shuts down and all links have ended.
+pub(crate) async fn run(hub: Hub, mut arrivals: mpsc::Receiver<Arrival>) {
+    let shutdown = hub.shutdown_token();
+    let mut serving = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(arrival) = arrivals.recv() => {
+                serving.spawn(serve(hub.clone(), arrival));
+            }
+            Some(ended) = serving.join_next(), if !serving.is_empty() => report(ended),
+            else => break,
+        }
+    }
+    for link in hub.links().all() {
+        link.close(CloseReason::Shutdown);
+    }
+    arrivals.close();
+    while let Some(ended) = serving.join_next().await {
+        report(ended);
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(failure) = ended {
+        tracing::error!(%failure, "serving a node failed");
+    }
+}
+
+async fn serve(hub: Hub, arrival: Arrival) {
+    let Arrival { link, mut news } = arrival;
+    loop {
+        let up = tokio::select! {
+            // What has come is taken before the stream's end.
+            biased;
+            up = news.recv() => up,
+            () = link.closed.cancelled() => None,
+        };
+        let Some(up) = up else { break };
+        link.heard(None, clock::now());
+        if let Err(fault) = take(&hub, &link, up).await {
+            tracing::warn!(node = %link.node().id, %fault, "node broke the protocol");
+            link.close(CloseReason::Protocol(fault));
+            break;
+        }
+    }
+    hub.leave(&link).await;
+}
+
+async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {
+    let node = link.node().id;
+    match up {
+        Up::Inventory(known) => hub.dispatch().reconcile(node, &known).await,
+        Up::Reports(reports) => {
+            let acks = hub.dispatch().settle(node, reports).await?;
+            acknowledge(link, acks).await?;
+        }
+        Up::Leaving(reason) => {
+            tracing::info!(%node, reason = %reason.escape_debug(), "node leaves");
+            link.closed.cancel();
+        }
+    }
+    Ok(())
+}
+
+/// Acknowledgements may wait for room, since the node cannot go on without them.
+async fn acknowledge(link: &Link, acks: Vec<Ack>) -> Result<(), String> {
+    if acks.is_empty() {
+        return Ok(());
+    }
+    tokio::time::timeout(ACK_PATIENCE, link.send_patiently(Down::Acks(acks)))
+        .await
+        .map_err(|_| "the node does not read its stream".to_owned())
+}

@@ -1,0 +1,50 @@
+//! The Cortex hub as a library: embed it in a Rust service, or run it with `cortex-cli`.
+//!
+//! [`HubBuilder`] makes a [`Hub`], the handle for everything that can be asked of it, and a
+//! [`Driver`], which does its work on the listeners that you give it. [`router`] is the HTTP side as
+//! an axum router, to be nested into a service of your own. [`TaskAssistant`] is the short way for
+//! an AI service in the same process.
+//!
+//! Read in this order: `hub` (what can be asked), `dispatch` (a task's way), `link` and `inbox`
+//! (the nodes), `feed` (who waits for news), `store` (what survives), `trust` (who is believed);
+//! `rest`, `web` and `grpc` are the edges.
+
+pub mod accounts;
+pub mod assistant;
+pub mod config;
+pub mod store;
+pub mod trust;
+
+mod builder;
+mod clock;
+mod dispatch;
+mod feed;
+mod grpc;
+mod hub;
+mod inbox;
+mod link;
+mod metrics;
+mod placement;
+mod rest;
+mod serve;
+mod web;
+
+pub use axum;
+
+pub use assistant::TaskAssistant;
+pub use builder::Driver;
+pub use builder::HubBuilder;
+pub use config::HubConfig;
+pub use feed::Change;
+pub use feed::Changes;
+pub use feed::Frame;
+pub use hub::Follow;
+pub use hub::Hub;
+pub use hub::InviteDraft;
+pub use hub::IssuedInvite;
+pub use hub::LogReader;
+pub use hub::OutputCursor;
+pub use hub::OutputFollower;
+pub use hub::TaskDraft;
+pub use metrics::Metrics;
+pub use rest::router;

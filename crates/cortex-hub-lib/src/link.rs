@@ -1,0 +1,270 @@
+//! The live streams of nodes: one link a node, the newest wins.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::PoisonError;
+
+use cortex_core::id::BootId;
+use cortex_core::id::NodeId;
+use cortex_core::id::SessionId;
+use cortex_core::id::TaskId;
+use cortex_core::id::UserId;
+use cortex_core::node::Health;
+use cortex_core::node::Node;
+use cortex_core::report::Ack;
+use cortex_core::report::KnownAttempt;
+use cortex_core::report::Report;
+use cortex_core::task::Task;
+use cortex_core::timestamp::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What goes down a link. Tasks and cancels are signed where they are written to the stream.
+#[derive(Debug, Clone)]
+pub(crate) enum Down {
+    /// Run this task's current attempt.
+    Run(Arc<Task>),
+    /// End this attempt.
+    Cancel {
+        /// The session of the task.
+        session: SessionId,
+        /// The task.
+        task: TaskId,
+        /// Its attempt.
+        attempt: u32,
+        /// Why.
+        reason: String,
+    },
+    /// These reports are stored.
+    Acks(Vec<Ack>),
+}
+
+/// What comes up a link.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Up {
+    /// What the node knows; once, at the start.
+    Inventory(Vec<KnownAttempt>),
+    /// News of tasks.
+    Reports(Vec<Report>),
+    /// The node leaves on purpose.
+    Leaving(String),
+}
+
+/// Why the hub ends a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CloseReason {
+    /// A newer stream of the same node was opened.
+    TakenOver,
+    /// The node was locked or removed.
+    Revoked,
+    /// The hub shuts down.
+    Shutdown,
+    /// Nothing was heard for too long.
+    Silent,
+    /// The node broke the protocol.
+    Protocol(String),
+}
+
+/// Why something could not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SendError {
+    /// The node is not connected.
+    Absent,
+    /// Too much waits for the node already.
+    Full,
+}
+
+/// One live stream of a node.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// The stream's epoch.
+    pub(crate) epoch: u64,
+    /// The run of the node's process.
+    pub(crate) boot: BootId,
+    /// Cancelled when the stream is to end or has ended.
+    pub(crate) closed: CancellationToken,
+    reason: OnceLock<CloseReason>,
+    sender: mpsc::Sender<Down>,
+    live: Mutex<Live>,
+}
+
+#[derive(Debug)]
+struct Live {
+    node: Arc<Node>,
+    last_seen: Timestamp,
+    health: Option<Health>,
+}
+
+/// A link that was just opened, on its way to the loop that serves it.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// The link.
+    pub(crate) link: Arc<Link>,
+    /// What comes up from the node.
+    pub(crate) news: mpsc::Receiver<Up>,
+}
+
+impl Link {
+    /// Makes a link of a node as it is known now; what is sent comes out of the receiver.
+    pub(crate) fn new(node: Arc<Node>, boot: BootId, queue: usize, now: Timestamp) -> (Arc<Self>, mpsc::Receiver<Down>) {
+        let (sender, receiver) = mpsc::channel(queue);
+        let link = Self {
+            epoch: node.presence.epoch,
+            boot,
+            closed: CancellationToken::new(),
+            reason: OnceLock::new(),
+            sender,
+            live: Mutex::new(Live { node, last_seen: now, health: None }),
+        };
+        (Arc::new(link), receiver)
+    }
+
+    /// The node as it is known.
+    pub(crate) fn node(&self) -> Arc<Node> {
+        self.live().node.clone()
+    }
+
+    /// Replaces what is known of the node, after a change by its owner.
+    pub(crate) fn update(&self, node: Arc<Node>) {
+        self.live().node = node;
+    }
+
+    /// Sends without waiting.
+    pub(crate) fn send(&self, down: Down) -> Result<(), SendError> {
+        self.sender.try_send(down).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full,
+            mpsc::error::TrySendError::Closed(_) => SendError::Absent,
+        })
+    }
+
+    /// Sends, waiting for room; a link that has ended swallows what is sent.
+    pub(crate) async fn send_patiently(&self, down: Down) {
+        tokio::select! {
+            () = self.closed.cancelled() => {}
+            // An error says the same: the stream has ended.
+            _ = self.sender.send(down) => {}
+        }
+    }
+
+    /// Records that the node was heard of.
+    pub(crate) fn heard(&self, health: Option<Health>, now: Timestamp) {
+        let mut live = self.live();
+        live.last_seen = now;
+        if health.is_some() {
+            live.health = health;
+        }
+    }
+
+    /// When the node was last heard of.
+    pub(crate) fn last_seen(&self) -> Timestamp {
+        self.live().last_seen
+    }
+
+    /// Ends the stream; the first reason counts.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        // A second reason is not an error: the stream is ending anyway.
+        let _ = self.reason.set(reason);
+        self.closed.cancel();
+    }
+
+    /// Why the hub ended the stream, if it did.
+    pub(crate) fn close_reason(&self) -> Option<&CloseReason> {
+        self.reason.get()
+    }
+
+    /// Puts what is known live over what is stored.
+    fn overlay(&self, node: &mut Node) {
+        let live = self.live();
+        if node.presence.epoch > self.epoch {
+            return;
+        }
+        node.presence.epoch = self.epoch;
+        node.presence.open = !self.closed.is_cancelled();
+        node.presence.boot = Some(self.boot);
+        node.presence.since = live.node.presence.since;
+        node.presence.last_seen = Some(live.last_seen);
+        if live.health.is_some() {
+            node.presence.health.clone_from(&live.health);
+        }
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, Live> {
+        // No code panics while it holds this lock.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All live links.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    links: Mutex<HashMap<NodeId, Arc<Link>>>,
+}
+
+impl Table {
+    /// Enters a link; an older one of the same node is ended.
+    pub(crate) fn enter(&self, link: Arc<Link>) {
+        let id = link.node().id;
+        let older = {
+            let mut links = self.lock();
+            match links.get(&id) {
+                Some(newer) if newer.epoch > link.epoch => Some(link),
+                _ => links.insert(id, link),
+            }
+        };
+        if let Some(older) = older {
+            older.close(CloseReason::TakenOver);
+        }
+    }
+
+    /// Takes a link out, unless a newer one has replaced it. Says whether it was the newest.
+    pub(crate) fn leave(&self, link: &Link) -> bool {
+        let id = link.node().id;
+        let mut links = self.lock();
+        let is_newest = links.get(&id).is_some_and(|newest| newest.epoch == link.epoch);
+        if is_newest {
+            links.remove(&id);
+        }
+        is_newest
+    }
+
+    /// The link of a node.
+    pub(crate) fn get(&self, node: NodeId) -> Option<Arc<Link>> {
+        self.lock().get(&node).cloned()
+    }
+
+    /// Sends to a node without waiting.
+    pub(crate) fn send(&self, node: NodeId, down: Down) -> Result<(), SendError> {
+        self.get(node).ok_or(SendError::Absent)?.send(down)
+    }
+
+    /// An online node by its owner and name.
+    pub(crate) fn named(&self, owner: UserId, name: &str) -> Option<Arc<Node>> {
+        let links = self.lock();
+        links.values().map(|link| link.node()).find(|node| node.owner == owner && node.name == name)
+    }
+
+    /// All links.
+    pub(crate) fn all(&self) -> Vec<Arc<Link>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Puts what is known live over a stored node; one that has no link is not open.
+    pub(crate) fn overlay(&self, node: &mut Node) {
+        match self.get(node.id) {
+            Some(link) => link.overlay(node),
+            None => node.presence.open = false,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Arc<Link>>> {
+        // No code panics while it holds this lock.
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

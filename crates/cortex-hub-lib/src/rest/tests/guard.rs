@@ -1,0 +1,141 @@
+//! Who may do what, from where.
+
+use axum::http::StatusCode;
+use axum::http::header;
+use serde_json::Value;
+use serde_json::json;
+
+use super::rig::Rig;
+use super::rig::request;
+
+#[tokio::test]
+async fn scopes_and_roles_are_held_to() {
+    let rig = Rig::start().await;
+    let reader = rig.user("reader", "member", &["read"]).await;
+    let call = |method: &'static str, path: &'static str, body: Option<Value>| {
+        rig.send(request(method, path, Some(&reader), body))
+    };
+    assert_eq!(call("GET", "/api/nodes", None).await.status, StatusCode::OK);
+    assert_eq!(call("GET", "/api/whoami", None).await.json()["name"], "reader");
+    let manage = call("POST", "/api/sessions", None).await;
+    assert_eq!((manage.status.as_u16(), manage.code().as_str()), (403, "missing_scope"));
+    let exec = call("POST", "/api/sessions/default/dispatch", Some(json!({"argv": ["ls"]}))).await;
+    assert_eq!((exec.status.as_u16(), exec.code().as_str()), (403, "missing_scope"));
+    assert_eq!(call("GET", "/api/users", None).await.code(), "admin_only");
+    let token = call("POST", "/api/tokens", Some(json!({"name": "t"}))).await;
+    assert_eq!(token.status, StatusCode::FORBIDDEN);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_yours_is_not_there() {
+    let rig = Rig::start().await;
+    let node = rig.node("lab").await;
+    let session = rig.call("POST", "/api/sessions", None).await.json();
+    let session = session["id"].as_str().unwrap().to_owned();
+    let other = rig.user("other", "member", &[]).await;
+    for path in [
+        format!("/api/nodes/{}", node.id),
+        "/api/nodes/lab".to_owned(),
+        format!("/api/nodes/{}/status", node.id),
+        format!("/api/sessions/{session}"),
+        format!("/api/sessions/{session}/events"),
+    ] {
+        let answer = rig.send(request("GET", &path, Some(&other), None)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let list = rig.send(request("GET", "/api/nodes", Some(&other), None)).await;
+    assert_eq!(list.json()["items"], json!([]));
+    let body = Some(json!({"argv": ["ls"]}));
+    let path = format!("/api/sessions/{session}/dispatch");
+    let dispatch = rig.send(request("POST", &path, Some(&other), body)).await;
+    assert_eq!(dispatch.status, StatusCode::NOT_FOUND);
+    let remove = format!("/api/nodes/{}", node.id);
+    let remove = rig.send(request("DELETE", &remove, Some(&other), None)).await;
+    assert_eq!(remove.status, StatusCode::NOT_FOUND);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_and_a_locked_out_user_are_refused_at_once() {
+    let rig = Rig::start().await;
+    let token = rig.user("ada", "member", &["read"]).await;
+    let look = || rig.send(request("GET", "/api/nodes", Some(&token), None));
+    assert_eq!(look().await.status, StatusCode::OK);
+    rig.call("PATCH", "/api/users/ada", Some(json!({"disabled": true}))).await;
+    assert_eq!(look().await.code(), "user_disabled");
+    rig.call("PATCH", "/api/users/ada", Some(json!({"disabled": false}))).await;
+    assert_eq!(look().await.status, StatusCode::OK);
+    let id = token.split('.').nth(1).unwrap();
+    let gone = rig.call("DELETE", &format!("/api/tokens/{id}"), None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert_eq!(look().await.code(), "token_invalid");
+    let again = rig.call("DELETE", &format!("/api/tokens/{id}"), None).await;
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_admin_stays() {
+    let rig = Rig::start().await;
+    for change in [json!({"disabled": true}), json!({"role": "member"})] {
+        let answer = rig.call("PATCH", "/api/users/admin", Some(change)).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (409, "last_admin"));
+    }
+    rig.user("second", "admin", &[]).await;
+    let demoted = rig.call("PATCH", "/api/users/admin", Some(json!({"role": "member"}))).await;
+    assert_eq!(demoted.json()["role"], "member");
+    assert_eq!(rig.get("/api/users").await.status, StatusCode::FORBIDDEN);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_foreign_host_name_is_turned_away() {
+    let rig = Rig::start().await;
+    let with_host = |host: &str| {
+        let mut request = request("GET", "/api/nodes", Some(&rig.admin), None);
+        request.headers_mut().insert(header::HOST, host.parse().unwrap());
+        rig.send(request)
+    };
+    assert_eq!(with_host("127.0.0.1:8080").await.status, StatusCode::OK);
+    let foreign = with_host("rebound.example").await;
+    assert_eq!((foreign.status.as_u16(), foreign.code().as_str()), (421, "unknown_host"));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_cookie_changes_things_for_the_hubs_own_pages_only() {
+    let rig = Rig::start().await;
+    rig.user("ada", "member", &[]).await;
+    let login = json!({"name": "ada", "password": "correct horse"});
+    let login = rig.send(request("POST", "/api/login?cookie=true", None, Some(login))).await;
+    assert_eq!(login.status, StatusCode::NO_CONTENT);
+    let cookies: Vec<_> = login.headers.get_all(header::SET_COOKIE).iter().collect();
+    assert_eq!(cookies.len(), 2);
+    let pairs: Vec<_> =
+        cookies.iter().map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap()).collect();
+    let send = |method: &'static str, headers: &[(&'static str, &'static str)]| {
+        let mut request = request(method, "/api/sessions", None, None);
+        request.headers_mut().insert(header::COOKIE, pairs.join("; ").parse().unwrap());
+        request.headers_mut().insert(header::HOST, "localhost:8080".parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        rig.send(request)
+    };
+    assert_eq!(send("GET", &[]).await.status, StatusCode::OK);
+    for foreign in [
+        &[][..],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("origin", "http://evil.example")],
+    ] {
+        let answer = send("POST", foreign).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "foreign_page"));
+    }
+    let own = send("POST", &[("sec-fetch-site", "same-origin")]).await;
+    assert_eq!(own.status, StatusCode::CREATED);
+    let own = send("POST", &[("origin", "http://localhost:8080")]).await;
+    assert_eq!(own.status, StatusCode::CREATED);
+    rig.stop().await;
+}

@@ -1,0 +1,68 @@
+//! The two listeners: HTTP for people and programs, gRPC over TLS for nodes.
+
+pub(crate) mod tls;
+
+use std::time::Duration;
+
+use cortex_core::Error;
+use cortex_core::ErrorKind;
+use cortex_core::Result;
+use cortex_proto::limits;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::grpc;
+use crate::hub::Hub;
+use crate::serve::tls::HandshakeLimits;
+
+/// Serves nodes until `shutdown`, then lets open calls end for a moment.
+pub(crate) async fn serve_grpc(
+    hub: Hub,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let routes = grpc::routes(&hub).await?;
+    let incoming = tls::incoming(listener, hub.trust().authority().tls_config(), HandshakeLimits::default());
+    Server::builder()
+        .max_frame_size(1 << 20)
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(limits::MAX_CONCURRENT_STREAMS)
+        .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
+        .http2_max_header_list_size(limits::MAX_HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(limits::MAX_PENDING_RESETS))
+        .http2_max_local_error_reset_streams(Some(limits::MAX_LOCAL_ERROR_RESETS))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+        .await
+        .map_err(|error| failed("serve nodes", error))
+}
+
+/// Serves HTTP until `shutdown`. Streams end by the hub's own token, so nothing holds this up.
+pub(crate) async fn serve_http(
+    hub: Hub,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let app = crate::rest::router(&hub)
+        .into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        // Small answers must not wait for the peer's delayed acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY not set");
+        }
+    });
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
+        .map_err(|error| failed("serve HTTP", error))
+}
+
+fn failed(operation: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Internal, operation, "the listener failed").with_source(error)
+}
+
+/// How long listeners may take to end after the shutdown was asked for.
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,29 @@
+//! A task's id under the idempotency key that asked for it.
+
+use sea_orm::entity::prelude::ActiveModelBehavior;
+use sea_orm::entity::prelude::DeriveEntityModel;
+use sea_orm::entity::prelude::DerivePrimaryKey;
+use sea_orm::entity::prelude::DeriveRelation;
+use sea_orm::entity::prelude::EntityTrait;
+use sea_orm::entity::prelude::EnumIter;
+use sea_orm::entity::prelude::PrimaryKeyTrait;
+
+#[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "repeat_key")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Binary(16)")]
+    pub(crate) account_id: Vec<u8>,
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+    pub(crate) name: String,
+    /// SHA-256 of what was asked for.
+    #[sea_orm(column_type = "Binary(32)")]
+    pub(crate) digest: Vec<u8>,
+    #[sea_orm(column_type = "Binary(16)")]
+    pub(crate) task_id: Vec<u8>,
+    pub(crate) created_at: i64,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,23 @@
+//! A value that the hub keeps for itself.
+
+use sea_orm::entity::prelude::ActiveModelBehavior;
+use sea_orm::entity::prelude::DeriveEntityModel;
+use sea_orm::entity::prelude::DerivePrimaryKey;
+use sea_orm::entity::prelude::DeriveRelation;
+use sea_orm::entity::prelude::EntityTrait;
+use sea_orm::entity::prelude::EnumIter;
+use sea_orm::entity::prelude::PrimaryKeyTrait;
+
+#[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "setting")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+    pub(crate) name: String,
+    #[sea_orm(column_type = "Blob")]
+    pub(crate) value: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

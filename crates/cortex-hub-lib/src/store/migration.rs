@@ -1,0 +1,16 @@
+//! The steps that bring a database to this version's tables.
+
+mod m2026_11_22_first;
+
+use sea_orm_migration::MigrationTrait;
+use sea_orm_migration::MigratorTrait;
+
+/// All steps, oldest first; a step that was released is never changed.
+pub(super) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m2026_11_22_first::Migration)]
+    }
+}

@@ -1,0 +1,270 @@
+//! The one writer: takes what waits, stores it in one transaction, and answers after the commit.
+//!
+//! Many callers share each commit, so the disk is asked once for all of them. Appends to sessions
+//! are decided on cached state and stored as rows of few statements; every other change is a job
+//! that runs inside the same transaction, in a savepoint of its own.
+
+mod cache;
+mod checkpoint;
+mod known;
+mod pass;
+mod script;
+mod transaction;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cortex_core::Error;
+use cortex_core::Result;
+use cortex_core::session::Appended;
+use cortex_core::session::Session;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub(super) use pass::Append;
+pub(super) use pass::INLINE_STREAM;
+pub(super) use pass::is_inline;
+pub(super) use pass::stream_number;
+
+use self::checkpoint::Checkpoints;
+use self::transaction::Transactions;
+use super::connection::WriteConnection;
+use super::fault::closed;
+use super::fault::not_tried;
+use super::fault::sqlx_fault;
+use super::fault::too_slow;
+use super::recent::Recent;
+
+/// Requests that wait; whoever comes after them waits for a place.
+const WAITING: usize = 1024;
+
+/// Requests that share a transaction.
+const SHARED: usize = 256;
+
+/// Bytes after which a transaction takes no more requests.
+const SHARED_BYTES: usize = 4 << 20;
+
+/// How long a caller waits for a commit.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The way to the writer; the writer ends when the last of these is gone.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    requests: mpsc::Sender<Request>,
+    commits: Arc<AtomicU64>,
+}
+
+/// What the writer holds on to for as long as it runs.
+#[derive(Debug)]
+pub(super) struct Belongings {
+    /// How to connect to the database.
+    pub(super) options: SqliteConnectOptions,
+    /// Where readers find what was committed last.
+    pub(super) recent: Arc<Recent>,
+    /// Released when the last row is stored.
+    pub(super) lock: File,
+}
+
+/// A change other than an append; runs on the writer's connection.
+type Job = Box<dyn for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Verdict> + Send>;
+
+/// Told what became of the transaction: `None` if it was committed.
+type Settle = Box<dyn FnOnce(Option<&Error>) + Send>;
+
+/// What a job wants to be done with its changes.
+enum Verdict {
+    Keep(Settle),
+    Undo(Settle),
+}
+
+enum Request {
+    Append(Box<Append>, oneshot::Sender<Result<Appended>>),
+    Create(Box<Session>, oneshot::Sender<Result<()>>),
+    Run(Job),
+    Close,
+}
+
+impl Writer {
+    /// Starts the writer as a task that the caller awaits after [`Writer::stop`].
+    pub(super) async fn start(belongings: Belongings) -> Result<(Self, JoinHandle<()>)> {
+        let commits = Arc::new(AtomicU64::new(0));
+        let Belongings { options, recent, lock } = belongings;
+        let options = options.pragma("wal_autocheckpoint", "0");
+        let connection = WriteConnection::open(&options).await;
+        let connection = connection.map_err(|error| sqlx_fault("open store", error))?;
+        let checkpoints = Checkpoints::open(&options).await?;
+        let transactions = Transactions::new(connection, recent, Arc::clone(&commits)).await?;
+        let (requests, waiting) = mpsc::channel(WAITING);
+        let task = tokio::spawn(serve(waiting, transactions, checkpoints, lock));
+        Ok((Self { requests, commits }, task))
+    }
+
+    /// Appends to a session's log.
+    pub(super) async fn append(&self, append: Append) -> Result<Appended> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Append(Box::new(append), reply);
+        self.ask("append to session", request, answer).await
+    }
+
+    /// Stores a new session.
+    pub(super) async fn create(&self, session: Session) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Create(Box::new(session), reply);
+        self.ask("create session", request, answer).await
+    }
+
+    /// Runs `work` in a transaction; its changes are kept if it succeeds.
+    pub(super) async fn run<T, W>(&self, operation: &'static str, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        self.run_then(operation, work, |_| ()).await
+    }
+
+    /// Like [`Writer::run`]; `then` sees the result after the commit and before anybody else,
+    /// even if the caller has gone.
+    pub(super) async fn run_then<T, W, A>(
+        &self,
+        operation: &'static str,
+        work: W,
+        then: A,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.ask(operation, Request::Run(job(work, then, reply)), answer).await
+    }
+
+    /// Hands over `work` without waiting for it; says whether there was a place for it.
+    pub(super) fn try_run<W>(&self, work: W) -> bool
+    where
+        W: for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Result<()>> + Send + 'static,
+    {
+        let (reply, _) = oneshot::channel();
+        self.requests.try_send(Request::Run(job(work, |()| (), reply))).is_ok()
+    }
+
+    /// Lets the writer finish what was asked for before, and end.
+    pub(super) async fn stop(&self) {
+        // A writer that has ended already is what is wanted.
+        let _ = self.requests.send(Request::Close).await;
+    }
+
+    /// Transactions committed since the start.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    async fn ask<T>(
+        &self,
+        operation: &'static str,
+        request: Request,
+        answer: oneshot::Receiver<Result<T>>,
+    ) -> Result<T> {
+        let asked = async {
+            self.requests.send(request).await.map_err(|_| closed(operation))?;
+            answer.await.unwrap_or_else(|_| Err(self.untried(operation)))
+        };
+        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(too_slow(operation)))
+    }
+}
+
+impl Writer {
+    /// Why a request was dropped without an answer.
+    fn untried(&self, operation: &'static str) -> Error {
+        if self.requests.is_closed() { closed(operation) } else { not_tried(operation) }
+    }
+}
+
+fn job<T, W, A>(work: W, then: A, reply: oneshot::Sender<Result<T>>) -> Job
+where
+    T: Send + 'static,
+    W: for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    A: FnOnce(&T) + Send + 'static,
+{
+    Box::new(move |connection| {
+        let verdict = work(connection).map(move |result| match result {
+            Ok(value) => Verdict::Keep(Box::new(move |failure| {
+                let answer = match failure {
+                    None => {
+                        then(&value);
+                        Ok(value)
+                    }
+                    Some(failure) => Err(repeat(failure)),
+                };
+                // A caller that has gone needs no answer.
+                let _ = reply.send(answer);
+            })),
+            Err(error) => Verdict::Undo(Box::new(move |failure| {
+                let _ = reply.send(Err(failure.map_or(error, repeat)));
+            })),
+        });
+        verdict.boxed()
+    })
+}
+
+async fn serve(
+    mut waiting: mpsc::Receiver<Request>,
+    mut transactions: Transactions,
+    mut checkpoints: Checkpoints,
+    lock: File,
+) {
+    let mut is_open = true;
+    while is_open {
+        let mut next = waiting.recv().await;
+        // Without a way to the writer left, nobody can ask for anything.
+        is_open = next.is_some();
+        let mut batch = Vec::with_capacity(SHARED.min(waiting.len() + 1));
+        let mut bytes = 0;
+        while let Some(request) = next {
+            if matches!(request, Request::Close) {
+                is_open = false;
+                break;
+            }
+            bytes += size(&request);
+            batch.push(request);
+            let is_full = batch.len() >= SHARED || bytes >= SHARED_BYTES;
+            next = if is_full { None } else { waiting.try_recv().ok() };
+        }
+        let pages = transactions.run(batch).await;
+        checkpoints.wrote(pages, transactions.connection()).await;
+    }
+    // From here on requests are refused at once.
+    waiting.close();
+    checkpoints.close().await;
+    transactions.close().await;
+    drop(lock);
+}
+
+fn size(request: &Request) -> usize {
+    match request {
+        Request::Append(append, _) => append.size(),
+        Request::Create(..) | Request::Run(_) | Request::Close => 256,
+    }
+}
+
+/// The same failure once more, for another caller.
+fn repeat(error: &Error) -> Error {
+    let again = Error::new(error.kind(), error.operation(), error.message());
+    let again = again.with_code(error.code());
+    let again = match error.hint() {
+        Some(hint) => again.with_hint(hint),
+        None => again,
+    };
+    match std::error::Error::source(error) {
+        Some(source) => again.with_source(source.to_string()),
+        None => again,
+    }
+}

@@ -1,0 +1,123 @@
+//! What a hub knows that nobody else may, and everything that follows from it: who it is, what it
+//! signs, whom it believes.
+//!
+//! [`Trust::open`] reads the hub's secrets, or makes them at the first start, and hands out the
+//! parts. Nothing here knows a database, HTTP or gRPC; time comes in as an argument, except in
+//! [`Authority::keep_fresh`](authority::Authority::keep_fresh), which is a loop.
+
+pub mod authority;
+mod certificate;
+pub mod challenge;
+pub mod invites;
+mod master;
+pub mod signing;
+pub mod token;
+pub mod vault;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cortex_core::Result;
+use cortex_core::id::HubId;
+use cortex_core::timestamp::Timestamp;
+
+pub use authority::Authority;
+pub use challenge::Challenges;
+pub use invites::Invites;
+pub use signing::TaskSigner;
+pub use token::Tokens;
+pub use vault::Vault;
+
+/// The parts of a hub's trust, made from one vault.
+#[derive(Debug)]
+pub struct Trust {
+    hub: HubId,
+    authority: Arc<Authority>,
+    signer: TaskSigner,
+    tokens: Arc<Tokens>,
+    challenges: Challenges,
+    invites: Invites,
+}
+
+impl Trust {
+    /// Opens the vault in `data_dir` and makes the parts; makes vault and folder if there is none.
+    ///
+    /// `names` are the host names and addresses that nodes may dial; they go into the server
+    /// certificate beside the fixed ones. Reads and writes files, so it blocks.
+    ///
+    /// # Errors
+    /// Those of [`Vault::open`] and [`Authority::new`].
+    pub fn open(data_dir: &Path, names: &[String], now: Timestamp) -> Result<Self> {
+        Self::new(&Vault::open(data_dir, now)?, names, now)
+    }
+
+    /// Makes the parts from an open vault.
+    ///
+    /// # Errors
+    /// Those of [`Authority::new`]; `Internal` where the system gives no random bytes.
+    pub fn new(vault: &Vault, names: &[String], now: Timestamp) -> Result<Self> {
+        Ok(Self {
+            hub: vault.hub(),
+            authority: Arc::new(Authority::new(vault, names, now)?),
+            signer: TaskSigner::new(vault)?,
+            tokens: Arc::new(Tokens::new(vault)?),
+            challenges: Challenges::default(),
+            invites: Invites::new(vault),
+        })
+    }
+
+    /// The hub's id, made at its first start.
+    #[must_use]
+    pub fn hub(&self) -> HubId {
+        self.hub
+    }
+
+    /// The certificate authority and the server certificate.
+    #[must_use]
+    pub fn authority(&self) -> &Arc<Authority> {
+        &self.authority
+    }
+
+    /// The keys that sign what nodes are told.
+    #[must_use]
+    pub fn signer(&self) -> &TaskSigner {
+        &self.signer
+    }
+
+    /// Access tokens of nodes and users.
+    #[must_use]
+    pub fn tokens(&self) -> &Arc<Tokens> {
+        &self.tokens
+    }
+
+    /// Open challenges.
+    #[must_use]
+    pub fn challenges(&self) -> &Challenges {
+        &self.challenges
+    }
+
+    /// Secrets of invites.
+    #[must_use]
+    pub fn invites(&self) -> &Invites {
+        &self.invites
+    }
+}
+
+/// Fills an array from the system's random source.
+fn random<const N: usize>(operation: &'static str) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        cortex_core::Error::new(
+            cortex_core::error::Kind::Internal,
+            operation,
+            "the system gives no random bytes",
+        )
+        .with_source(std::io::Error::other(error.to_string()))
+    })?;
+    Ok(bytes)
+}
+
+/// Takes a lock whose holders only ever replace whole values: a panic in one leaves nothing torn.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,264 @@
+//! The hub's own certificate authority, and the server certificate that it keeps fresh.
+//!
+//! Nodes pin the authority, not the server certificate: this one has a fresh key at each start and
+//! is replaced at two thirds of its life, without a restart and without a node noticing.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use cortex_core::Error;
+use cortex_core::Result;
+use cortex_core::error::Kind;
+use cortex_core::id::HubId;
+use cortex_core::timestamp::Timestamp;
+use rcgen::SanType;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::DnsName;
+use rustls::server::ClientHello;
+use rustls::server::NoServerSessionStorage;
+use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
+use sha2::Digest as _;
+use sha2::Sha256;
+use tokio_util::sync::CancellationToken;
+
+use super::Vault;
+use super::certificate;
+use super::certificate::PrivateKey;
+
+/// The longest that [`Authority::keep_fresh`] sleeps: clocks can be set while it does.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// How long [`Authority::keep_fresh`] waits after it failed.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
+
+/// Signs certificates for the hub's side of TLS, and presents them.
+#[derive(Debug)]
+pub struct Authority {
+    server_name: String,
+    names: Vec<SanType>,
+    ca: CertificateDer<'static>,
+    ca_key: Arc<PrivateKey>,
+    ca_pem: String,
+    ca_pin: [u8; 32],
+    provider: Arc<CryptoProvider>,
+    presented: Arc<Presented>,
+    tls: Arc<ServerConfig>,
+}
+
+/// The name in every server certificate of this hub: what nodes ask for, whatever they dial.
+///
+/// Identifiers hold an underscore, which host names may not: `hub_…` becomes
+/// `hub-….cortex.internal`.
+#[must_use]
+pub fn server_name(hub: HubId) -> String {
+    format!("{}.cortex.internal", hub.to_string().replace('_', "-"))
+}
+
+impl Authority {
+    /// Issues the first server certificate, for the hub's fixed name, `localhost`, the loopback
+    /// addresses, and `names` (host names or IP addresses).
+    ///
+    /// # Errors
+    /// `Invalid`: one of `names` is neither host name nor address. `Internal`: the cryptographic
+    /// library failed.
+    pub fn new(vault: &Vault, names: &[String], now: Timestamp) -> Result<Self> {
+        let server_name = server_name(vault.hub);
+        let names = subject_names(&server_name, names)?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let first = issue(&server_name, &names, (&vault.ca, &vault.ca_key), &provider, now)?;
+        let presented = Arc::new(Presented(ArcSwap::from_pointee(first)));
+        Ok(Self {
+            tls: Arc::new(tls_config(&provider, &presented)?),
+            ca_pem: certificate::pem("CERTIFICATE", &vault.ca).to_string(),
+            ca_pin: Sha256::digest(vault.ca_key.public_key_info()).into(),
+            ca: vault.ca.clone(),
+            ca_key: Arc::clone(&vault.ca_key),
+            server_name,
+            names,
+            provider,
+            presented,
+        })
+    }
+
+    /// The name that nodes ask for; see [`server_name`].
+    #[must_use]
+    pub fn server_name(&self) -> &str {
+        &self.server_name
+    }
+
+    /// The authority's certificate, for a node's configuration.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The pin: SHA-256 of the authority's public key (its `SubjectPublicKeyInfo`).
+    #[must_use]
+    pub fn ca_spki_sha256(&self) -> [u8; 32] {
+        self.ca_pin
+    }
+
+    /// The pin as 64 hexadecimal digits, as it stands in a node's configuration.
+    #[must_use]
+    pub fn ca_pin(&self) -> String {
+        hex::encode(self.ca_pin)
+    }
+
+    /// The configuration for a TLS listener: TLS 1.3 only, HTTP/2, no early data, no client
+    /// certificates. It presents whatever certificate is the newest.
+    #[must_use]
+    pub fn tls_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.tls)
+    }
+
+    /// When the server certificate is to be replaced: at two thirds of its life.
+    #[must_use]
+    pub fn renews_at(&self) -> Timestamp {
+        self.presented.0.load().renews_at
+    }
+
+    /// Issues a server certificate with a fresh key; new connections get it from now on.
+    ///
+    /// # Errors
+    /// `Internal`: the cryptographic library failed; the former certificate stays.
+    pub fn renew(&self, now: Timestamp) -> Result<()> {
+        let authority = (&self.ca, &*self.ca_key);
+        let next = issue(&self.server_name, &self.names, authority, &self.provider, now)?;
+        self.presented.0.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// Replaces the server certificate whenever it is due, until `stop` is cancelled.
+    ///
+    /// A failure is logged and tried again a minute later.
+    ///
+    /// # Cancel safety
+    /// Can be dropped at any time.
+    pub async fn keep_fresh(&self, clock: impl Fn() -> Timestamp, stop: CancellationToken) {
+        loop {
+            let now = clock();
+            let pause = match pause_before_renewal(self.renews_at(), now) {
+                Some(pause) => pause,
+                None => match self.renew(now) {
+                    Ok(()) => {
+                        tracing::info!(renews_at = %self.renews_at(), "server certificate renewed");
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "server certificate not renewed, trying again");
+                        PAUSE_AFTER_FAILURE
+                    }
+                },
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+/// How long to wait before looking again; `None` when the renewal is due.
+fn pause_before_renewal(renews_at: Timestamp, now: Timestamp) -> Option<Duration> {
+    (now < renews_at).then(|| renews_at.since(now).min(LONGEST_PAUSE))
+}
+
+/// A server certificate with its key.
+#[derive(Debug)]
+struct Server {
+    certified: Arc<CertifiedKey>,
+    renews_at: Timestamp,
+}
+
+/// Presents the newest certificate to whoever asks: nodes that dial an address send no name.
+#[derive(Debug)]
+struct Presented(ArcSwap<Server>);
+
+impl ResolvesServerCert for Presented {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.load().certified))
+    }
+}
+
+fn issue(
+    server_name: &str,
+    names: &[SanType],
+    authority: (&CertificateDer<'static>, &PrivateKey),
+    provider: &CryptoProvider,
+    now: Timestamp,
+) -> Result<Server> {
+    let key = PrivateKey::generate()?;
+    let leaf = certificate::server(server_name, names, &key, authority, now)?;
+    // The authority goes along, though TLS does not ask for it: a node that was given the pin only
+    // finds the pinned key in here.
+    let chain = vec![leaf, authority.0.clone()];
+    let certified = CertifiedKey::from_der(chain, key.to_der(), provider).map_err(refused)?;
+    let renews_at = now + certificate::SERVER_LIFE * 2 / 3;
+    Ok(Server { certified: Arc::new(certified), renews_at })
+}
+
+fn tls_config(provider: &Arc<CryptoProvider>, presented: &Arc<Presented>) -> Result<ServerConfig> {
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(refused)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(presented) as Arc<dyn ResolvesServerCert>);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    // Early data can be replayed by whoever saw it.
+    config.max_early_data_size = 0;
+    // Tickets keep what a resumption needs with the node: no memory here for each that ever came.
+    // One is enough, as each resumption brings the next.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(refused)?;
+    config.send_tls13_tickets = 1;
+    Ok(config)
+}
+
+fn subject_names(server_name: &str, names: &[String]) -> Result<Vec<SanType>> {
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let mut all = Vec::with_capacity(names.len() + 4);
+    let fixed = [server_name.to_owned(), "localhost".to_owned()];
+    for name in fixed.iter().chain(names) {
+        let name = subject_name(name)?;
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    for address in loopback.map(SanType::IpAddress) {
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    Ok(all)
+}
+
+fn subject_name(name: &str) -> Result<SanType> {
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let invalid = || {
+        let message = format!("\"{name}\" is neither a host name nor an IP address");
+        Error::new(Kind::Invalid, "name the hub's certificate", message)
+            .with_code("bad_host_name")
+            .with_hint("give names without scheme, port or path, e.g. hub.example.com")
+    };
+    let checked = DnsName::try_from(name).map_err(|_| invalid())?;
+    let text = checked.as_ref().to_ascii_lowercase();
+    Ok(SanType::DnsName(text.as_str().try_into().map_err(|_| invalid())?))
+}
+
+fn refused(error: rustls::Error) -> Error {
+    Error::new(Kind::Internal, "set up TLS", "the TLS library refused").with_source(error)
+}
+
+#[cfg(test)]
+mod tests;

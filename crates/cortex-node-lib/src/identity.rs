@@ -1,0 +1,206 @@
+//! Who the node is: a key that never leaves its data directory, and what the hub made of it.
+//!
+//! The directory belongs to one process at a time; it has mode 0700 and holds
+//!
+//! | file | what |
+//! |---|---|
+//! | `identity.key` | the Ed25519 key, made at the first start; mode 0600 |
+//! | `enrolment.json` | hub, node id, name, task keys and generation, once enrolled |
+//! | `lock` | locked while a node uses the directory |
+
+mod files;
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cortex_core::Error;
+use cortex_core::ErrorKind;
+use cortex_core::Result;
+use cortex_core::id::HubId;
+use cortex_core::id::NodeId;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::VerifyingKey;
+use serde::Deserialize;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+const KEY_FILE: &str = "identity.key";
+const ENROLMENT_FILE: &str = "enrolment.json";
+const LOCK_FILE: &str = "lock";
+const OPERATION: &str = "open data directory";
+
+/// The node's data directory, open and locked.
+pub(crate) struct Identity {
+    dir: PathBuf,
+    key: Arc<SigningKey>,
+    enrolment: Option<Enrolment>,
+    _lock: File,
+}
+
+/// What the hub answered when the node enrolled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Enrolment {
+    /// The hub.
+    pub(crate) hub: HubId,
+    /// The node's id there.
+    pub(crate) node: NodeId,
+    /// The node's name there.
+    pub(crate) name: String,
+    /// The keys that sign for this node.
+    #[serde(with = "keys")]
+    pub(crate) task_keys: Vec<VerifyingKey>,
+    /// Join-state generation, from 1.
+    pub(crate) generation: u64,
+}
+
+impl Identity {
+    /// Opens the data directory, makes it and the key where they are not there, and locks it.
+    ///
+    /// Reads and writes files; made for the start of a program, not for a busy thread.
+    ///
+    /// # Errors
+    /// `Conflict` (`data_dir_in_use`): another process uses it. `Denied`: it cannot be written.
+    /// `Precondition` (`data_dir_broken`): a file in it cannot be understood; it is left as it is.
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        files::make_private_dir(dir).map_err(|error| cannot(dir, "make", error))?;
+        let lock = lock(dir)?;
+        let key = match files::read_private(&dir.join(KEY_FILE)) {
+            Ok(Some(text)) => read_key(dir, &text)?,
+            Ok(None) => make_key(dir)?,
+            Err(error) => return Err(cannot(&dir.join(KEY_FILE), "read", error)),
+        };
+        let enrolment = match files::read_private(&dir.join(ENROLMENT_FILE)) {
+            Ok(text) => text.map(|text| read_enrolment(dir, &text)).transpose()?,
+            Err(error) => return Err(cannot(&dir.join(ENROLMENT_FILE), "read", error)),
+        };
+        Ok(Self { dir: dir.to_path_buf(), key: Arc::new(key), enrolment, _lock: lock })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The key that proves who the node is.
+    #[must_use]
+    pub(crate) fn key(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.key)
+    }
+
+    /// What the node is enrolled as.
+    #[must_use]
+    pub(crate) fn enrolment(&self) -> Option<&Enrolment> {
+        self.enrolment.as_ref()
+    }
+
+    /// Keeps what the node was enrolled as: once this returns, it survives a crash.
+    ///
+    /// # Errors
+    /// `Denied`: the file cannot be written; the earlier state stays.
+    pub(crate) fn keep(&mut self, enrolment: Enrolment) -> Result<()> {
+        let path = self.dir.join(ENROLMENT_FILE);
+        let text = serde_json::to_vec_pretty(&enrolment)
+            .expect("ids, texts and keys always have a JSON form");
+        files::write_atomically(&path, &text).map_err(|error| cannot(&path, "write", error))?;
+        self.enrolment = Some(enrolment);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("dir", &self.dir)
+            .field("enrolment", &self.enrolment)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(LOCK_FILE);
+    let file = files::open_private(&path).map_err(|error| cannot(&path, "open", error))?;
+    let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    rustix::fs::flock(&file, operation).map_err(|errno| {
+        if errno == rustix::io::Errno::WOULDBLOCK {
+            let message = format!("{} is in use by another node process", dir.display());
+            return Error::new(ErrorKind::Conflict, OPERATION, message)
+                .with_code("data_dir_in_use")
+                .with_hint("stop that process, or give this node a data directory of its own");
+        }
+        cannot(&path, "lock", errno.into())
+    })?;
+    Ok(file)
+}
+
+fn make_key(dir: &Path) -> Result<SigningKey> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(|error| {
+        let message = format!("the system gives no random bytes: {error}");
+        Error::new(ErrorKind::Internal, OPERATION, message)
+    })?;
+    let text = Zeroizing::new(hex::encode(seed.as_slice()));
+    let path = dir.join(KEY_FILE);
+    files::create_private(&path, text.as_bytes()).map_err(|error| cannot(&path, "write", error))?;
+    Ok(SigningKey::from_bytes(&seed))
+}
+
+fn read_key(dir: &Path, text: &[u8]) -> Result<SigningKey> {
+    let mut seed = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text.trim_ascii(), seed.as_mut_slice())
+        .map_err(|_| broken(&dir.join(KEY_FILE), "it is no key"))?;
+    Ok(SigningKey::from_bytes(&seed))
+}
+
+fn read_enrolment(dir: &Path, text: &[u8]) -> Result<Enrolment> {
+    serde_json::from_slice(text)
+        .map_err(|error| broken(&dir.join(ENROLMENT_FILE), &error.to_string()))
+}
+
+fn cannot(path: &Path, verb: &str, error: std::io::Error) -> Error {
+    let message = format!("cannot {verb} {}: {error}", path.display());
+    Error::new(ErrorKind::Denied, OPERATION, message)
+        .with_code("data_dir_unusable")
+        .with_hint("give the node a data directory that its user can write (node.data_dir)")
+        .with_source(error)
+}
+
+fn broken(path: &Path, reason: &str) -> Error {
+    let message = format!("{} cannot be understood: {reason}", path.display());
+    Error::new(ErrorKind::Precondition, OPERATION, message)
+        .with_code("data_dir_broken")
+        .with_hint("put the file back from a backup, or enrol anew with an empty data directory")
+}
+
+/// Keys as hex texts.
+mod keys {
+    use ed25519_dalek::VerifyingKey;
+    use serde::Deserialize as _;
+    use serde::Deserializer;
+    use serde::Serializer;
+    use serde::de::Error as _;
+
+    pub(super) fn serialize<S: Serializer>(
+        keys: &[VerifyingKey],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(keys.iter().map(|key| hex::encode(key.as_bytes())))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<VerifyingKey>, D::Error> {
+        let parse = |text: String| {
+            let mut bytes = [0; 32];
+            hex::decode_to_slice(&text, &mut bytes).map_err(D::Error::custom)?;
+            VerifyingKey::from_bytes(&bytes).map_err(D::Error::custom)
+        };
+        Vec::<String>::deserialize(deserializer)?.into_iter().map(parse).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! The data directory: one process, private files, nothing lost, nothing overwritten.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+fn enrolment() -> Enrolment {
+    Enrolment {
+        hub: HubId::from_bytes([1; 16]),
+        node: NodeId::from_bytes([2; 16]),
+        name: "lab".into(),
+        task_keys: vec![SigningKey::from_bytes(&[7; 32]).verifying_key()],
+        generation: 1,
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn key_and_enrolment_stay_the_same_over_restarts() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("a/b");
+    let mut first = Identity::open(&dir).unwrap();
+    let public = first.key().verifying_key();
+    assert_eq!(first.enrolment(), None);
+    first.keep(enrolment()).unwrap();
+    drop(first);
+    let second = Identity::open(&dir).unwrap();
+    assert_eq!(second.key().verifying_key(), public);
+    assert_eq!(second.enrolment(), Some(&enrolment()));
+    assert_eq!(mode(&dir), 0o700);
+    assert_eq!(mode(&dir.join(KEY_FILE)), 0o600);
+    assert_eq!(mode(&dir.join(ENROLMENT_FILE)), 0o600);
+}
+
+#[test]
+fn a_directory_serves_one_process_at_a_time() {
+    let root = tempfile::tempdir().unwrap();
+    let first = Identity::open(root.path()).unwrap();
+    let error = Identity::open(root.path()).expect_err("locked");
+    assert_eq!(error.code(), "data_dir_in_use");
+    drop(first);
+    Identity::open(root.path()).unwrap();
+}
+
+#[test]
+fn broken_files_are_named_and_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    for (name, content) in [(ENROLMENT_FILE, "{}"), (KEY_FILE, "not hex")] {
+        let path = root.path().join(name);
+        drop(Identity::open(root.path()).unwrap());
+        std::fs::write(&path, content).unwrap();
+        let error = Identity::open(root.path()).expect_err("broken");
+        assert_eq!(error.code(), "data_dir_broken");
+        assert!(error.message().contains(name), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn nothing_secret_is_printed() {
+    let root = tempfile::tempdir().unwrap();
+    let identity = Identity::open(root.path()).unwrap();
+    let secret = std::fs::read_to_string(root.path().join(KEY_FILE)).unwrap();
+    assert_eq!(secret.len(), 64);
+    assert!(!format!("{identity:?}").contains(&secret));
+}

@@ -1,0 +1,335 @@
+//! Runs what the hub asks for: verifies, writes down, runs, reports.
+//!
+//! The order is fixed: nothing is decoded before it is verified, nothing starts before it is
+//! written down, and an attempt that is known is never started again. Attempts run on whether or
+//! not the node is connected; their reports wait in the outbox.
+
+mod attempt;
+mod console;
+mod guard;
+mod journal;
+mod leftover;
+mod place;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use cortex_core::Result;
+use cortex_core::id::HubId;
+use cortex_core::id::NodeId;
+use cortex_core::skill::StopReason;
+use cortex_core::task::Outcome;
+use ed25519_dalek::VerifyingKey;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::identity::Identity;
+use crate::sandbox::Sandbox;
+use crate::skills::Skills;
+use crate::uplink::AttemptKey;
+use crate::uplink::Downlink;
+use crate::uplink::Outbox;
+use crate::uplink::Sealed;
+
+use attempt::Attempt;
+use attempt::Stop;
+use guard::Guard;
+use guard::Order;
+use guard::Ruling;
+use journal::Journal;
+use journal::Recovered;
+use place::Place;
+
+/// How many messages are taken at once; what they start is written down together.
+const TAKEN_AT_ONCE: usize = 64;
+
+/// How many attempts may wait for one of the places to run; more are rejected.
+const MOST_WAITING: usize = 1024;
+
+/// How often the journal is told what was acknowledged, where nothing else makes it write.
+const TIDY_EVERY: Duration = Duration::from_millis(500);
+
+/// Whom the runner obeys.
+#[derive(Debug, Clone)]
+pub(crate) struct Authority {
+    /// The hub that the node enrolled with.
+    pub(crate) hub: HubId,
+    /// The node itself.
+    pub(crate) node: NodeId,
+    /// The keys that sign for it.
+    pub(crate) task_keys: Vec<VerifyingKey>,
+}
+
+/// What attempts need to run; shared by all of them.
+#[derive(Debug)]
+struct Floor {
+    outbox: Arc<Outbox>,
+    skills: Skills,
+    journal: Journal,
+    running: Arc<AtomicU32>,
+    /// Last, so that it is dropped last.
+    _identity: Identity,
+}
+
+/// The node's working part.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    guard: Guard,
+    sandbox: Sandbox,
+    floor: Arc<Floor>,
+    attempts: HashMap<AttemptKey, watch::Sender<Option<StopReason>>>,
+    tasks: JoinSet<AttemptKey>,
+    places: Arc<Semaphore>,
+    most: usize,
+    leaving: bool,
+}
+
+impl Runner {
+    /// Opens the journal beside the identity, and reports what an earlier run left unfinished.
+    ///
+    /// The identity, and with it the lock on the data directory, is held until the last attempt
+    /// and the journal are gone.
+    ///
+    /// Processes that the earlier run left behind are killed.
+    ///
+    /// # Errors
+    /// `Denied`: the journal cannot be read or written. `Precondition`: it is of a newer version.
+    pub(crate) fn open(
+        identity: Identity,
+        authority: Authority,
+        sandbox: Sandbox,
+        skills: Skills,
+        outbox: Arc<Outbox>,
+        max_tasks: u32,
+    ) -> Result<Self> {
+        let (journal, recovered) = Journal::open(identity.dir())?;
+        for Recovered { key, entry } in recovered {
+            leftover::end(&entry);
+            let outcome = leftover::outcome(&entry);
+            tracing::warn!(task = %key.task, attempt = key.attempt, outcome = outcome.summary(),
+                "an attempt of an earlier run");
+            outbox.restore(key, outcome);
+        }
+        let places = usize::try_from(max_tasks).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let running = Arc::new(AtomicU32::new(0));
+        let floor = Floor { outbox, skills, journal, running, _identity: identity };
+        Ok(Self {
+            guard: Guard::new(authority),
+            sandbox,
+            floor: Arc::new(floor),
+            attempts: HashMap::new(),
+            tasks: JoinSet::new(),
+            places: Arc::new(Semaphore::new(places)),
+            most: places.saturating_add(MOST_WAITING),
+            leaving: false,
+        })
+    }
+
+    /// Counts the attempts that run now.
+    #[must_use]
+    pub(crate) fn running(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.floor.running)
+    }
+
+    /// Obeys what comes down until `drain` is set, then lets what runs end.
+    ///
+    /// While draining, nothing new starts; what still runs after the time in `drain` is stopped.
+    /// Afterwards, [`Self::close`] it.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Downlink>,
+        mut drain: watch::Receiver<Option<Duration>>,
+    ) -> Self {
+        let mut taken = Vec::with_capacity(TAKEN_AT_ONCE);
+        let mut tidy = tokio::time::interval(TIDY_EVERY);
+        tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let limit = loop {
+            tokio::select! {
+                biased;
+                count = inbox.recv_many(&mut taken, TAKEN_AT_ONCE) => {
+                    if count == 0 {
+                        // Nobody sends any more: the uplink is gone.
+                        break Duration::ZERO;
+                    }
+                    self.take(&mut taken);
+                }
+                Some(done) = self.tasks.join_next() => self.finish(done),
+                limit = drained(&mut drain) => break limit,
+                _ = tidy.tick() => self.tidy(),
+            }
+        };
+        self.leaving = true;
+        self.drain(&mut inbox, limit).await;
+        self
+    }
+
+    /// Writes down what was acknowledged in the meantime, and closes the journal.
+    pub(crate) async fn close(self) {
+        self.tidy();
+        self.floor.journal.close().await;
+    }
+
+    fn take(&mut self, taken: &mut Vec<Downlink>) {
+        for downlink in taken.drain(..) {
+            match downlink {
+                Downlink::Policy(sealed) => {
+                    let ruling = self.guard.configured_policy(&sealed, now());
+                    self.obey(ruling);
+                }
+                Downlink::Opened(epoch) => self.guard.opened(epoch),
+                Downlink::Signed(sealed) => self.receive(sealed),
+            }
+        }
+        self.note_settled();
+        // One write for all that was taken.
+        self.floor.journal.commit();
+    }
+
+    fn receive(&mut self, sealed: Sealed) {
+        let ruling = self.guard.judge(sealed, now());
+        self.obey(ruling);
+    }
+
+    fn obey(&mut self, ruling: Ruling) {
+        match ruling {
+            Ruling::Obey(Order::Run { key, order, epoch, sequence }) => {
+                if !self.admit(key) {
+                    return;
+                }
+                if let Some(rule) = self.unwilling() {
+                    let (rule, reason) = (rule.0.to_owned(), rule.1.to_owned());
+                    self.floor.outbox.ended(key, Outcome::Rejected { rule, reason });
+                    return;
+                }
+                let written = self.floor.journal.accept(key, epoch, sequence);
+                let (stop, stopped) = watch::channel(None);
+                self.attempts.insert(key, stop);
+                let place = Place::reserve(&self.places);
+                let stop = Stop::new(stopped);
+                let attempt = Attempt { key, order: *order, stop, place };
+                let floor = Arc::clone(&self.floor);
+                self.tasks.spawn(async move {
+                    attempt.run(&floor, written).await;
+                    key
+                });
+            }
+            Ruling::Obey(Order::Cancel { key, reason }) => match self.attempts.get(&key) {
+                Some(stop) => {
+                    tracing::info!(task = %key.task, reason, "cancel");
+                    ask_to_stop(stop, StopReason::Cancel);
+                }
+                None => self.floor.outbox.repeat(key),
+            },
+            Ruling::Obey(Order::Adopt(policy)) => self.sandbox.adopt(policy),
+            Ruling::Reject { key, rule, reason } => {
+                tracing::warn!(task = %key.task, rule, reason, "rejected");
+                if self.admit(key) {
+                    self.floor.outbox.ended(key, Outcome::Rejected { rule, reason });
+                }
+            }
+            Ruling::Ignore => {}
+        }
+    }
+
+    /// Begins to keep an attempt's reports; one that is known repeats those it has.
+    fn admit(&self, key: AttemptKey) -> bool {
+        let is_new = self.floor.outbox.admit(key);
+        if !is_new {
+            tracing::debug!(task = %key.task, attempt = key.attempt, "known already");
+            self.floor.outbox.repeat(key);
+        }
+        is_new
+    }
+
+    /// Why nothing new is taken, as the rule and the reason of a rejection.
+    fn unwilling(&self) -> Option<(&'static str, &'static str)> {
+        if self.leaving {
+            return Some(("NODE_LEAVING", "the node is shutting down"));
+        }
+        let is_full = self.attempts.len() >= self.most;
+        is_full.then_some(("QUEUE_FULL", "too many tasks wait on this node"))
+    }
+
+    fn finish(&mut self, done: Result<AttemptKey, tokio::task::JoinError>) {
+        match done {
+            Ok(key) => {
+                self.attempts.remove(&key);
+            }
+            // Panics of skills are caught within the attempt: this is a defect of ours.
+            Err(error) => tracing::error!(%error, "an attempt's task broke"),
+        }
+    }
+
+    fn note_settled(&self) {
+        for key in self.floor.outbox.take_settled() {
+            self.floor.journal.settled(key);
+        }
+    }
+
+    fn tidy(&self) {
+        self.note_settled();
+        self.floor.journal.commit();
+    }
+
+    async fn drain(&mut self, inbox: &mut mpsc::Receiver<Downlink>, limit: Duration) {
+        let mut taken = Vec::new();
+        let mut deadline = std::pin::pin!(tokio::time::sleep(limit));
+        let mut told = false;
+        while !self.tasks.is_empty() {
+            tokio::select! {
+                Some(done) = self.tasks.join_next() => self.finish(done),
+                // Cancels still count, and what is new is told that it comes too late.
+                Some(downlink) = inbox.recv() => {
+                    taken.push(downlink);
+                    self.take(&mut taken);
+                }
+                () = &mut deadline, if !told => {
+                    told = true;
+                    for stop in self.attempts.values() {
+                        ask_to_stop(stop, StopReason::Shutdown);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Floor {
+    fn count(&self, up: bool) {
+        if up {
+            self.running.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.running.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Asks an attempt to stop; the first reason stays.
+fn ask_to_stop(stop: &watch::Sender<Option<StopReason>>, reason: StopReason) {
+    stop.send_if_modified(|asked| {
+        let is_first = asked.is_none();
+        asked.get_or_insert(reason);
+        is_first
+    });
+}
+
+async fn drained(drain: &mut watch::Receiver<Option<Duration>>) -> Duration {
+    match drain.wait_for(Option::is_some).await {
+        Ok(limit) => limit.unwrap_or_default(),
+        Err(_) => Duration::ZERO,
+    }
+}
+
+fn now() -> cortex_core::timestamp::Timestamp {
+    SystemTime::now().into()
+}
+
+#[cfg(test)]
+mod tests;

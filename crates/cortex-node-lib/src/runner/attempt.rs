@@ -1,0 +1,226 @@
+//! One attempt from its acceptance to its end.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cortex_core::Result;
+use cortex_core::skill::Invocation;
+use cortex_core::skill::Skill;
+use cortex_core::skill::StopReason;
+use cortex_core::task::Outcome;
+use cortex_core::task::Work;
+use futures::FutureExt as _;
+use tokio::sync::oneshot;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::skills::shell;
+use crate::uplink::AttemptKey;
+use crate::uplink::TaskOrder;
+
+use super::Floor;
+use super::console::AttemptConsole;
+use super::journal::WriteError;
+use super::place::Place;
+
+/// What a skill gets beyond its grace time before its future is dropped: time to count and report
+/// what it ended.
+const AFTER_GRACE: Duration = Duration::from_secs(2);
+
+/// A process that lives this long is noted in the journal, so that a restarted node can find it.
+const NOTE_AFTER: Duration = Duration::from_millis(3);
+
+/// How often it is looked whether there is a process to note.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
+/// The largest value that a skill can return, in bytes of JSON.
+const MAX_VALUE_BYTES: usize = 1 << 20;
+
+/// An attempt that was accepted.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) key: AttemptKey,
+    pub(super) order: TaskOrder,
+    pub(super) stop: Stop,
+    pub(super) place: Place,
+}
+
+/// Whether the attempt is to stop, and why; the first reason stays.
+#[derive(Debug, Clone)]
+pub(super) struct Stop {
+    asked: watch::Receiver<Option<StopReason>>,
+}
+
+impl Stop {
+    pub(super) fn new(asked: watch::Receiver<Option<StopReason>>) -> Self {
+        Self { asked }
+    }
+
+    /// Resolves when the attempt is to stop.
+    pub(super) async fn asked(&self) -> StopReason {
+        let mut asked = self.asked.clone();
+        match asked.wait_for(Option::is_some).await {
+            Ok(reason) => reason.unwrap_or(StopReason::Shutdown),
+            // The runner is gone without a word.
+            Err(_) => StopReason::Shutdown,
+        }
+    }
+}
+
+impl Attempt {
+    /// Runs the attempt once it is written down, and reports its end.
+    pub(super) async fn run(
+        self,
+        floor: &Arc<Floor>,
+        written: oneshot::Receiver<Result<(), WriteError>>,
+    ) {
+        let key = self.key;
+        let outcome = match written.await {
+            Ok(Ok(())) => self.wait_and_run(floor).await,
+            Ok(Err(error)) => not_written(&error.to_string()),
+            Err(_) => not_written("the journal is closed"),
+        };
+        let outcome = bounded(outcome);
+        floor.journal.ended(key, &outcome, floor.outbox.has_output(key));
+        floor.outbox.ended(key, outcome);
+    }
+
+    async fn wait_and_run(self, floor: &Arc<Floor>) -> Outcome {
+        let Self { key, order, stop, place } = self;
+        let _held = match place {
+            Place::Held(held) => Some(held),
+            Place::Queued(queued) => tokio::select! {
+                biased;
+                reason = stop.asked() => return never_ran(reason),
+                held = queued => held,
+            },
+        };
+        floor.count(true);
+        let outcome = call(key, order, stop, floor).await;
+        floor.count(false);
+        outcome
+    }
+}
+
+async fn call(key: AttemptKey, order: TaskOrder, stop: Stop, floor: &Arc<Floor>) -> Outcome {
+    let (skill, input) = match find(floor, order.work) {
+        Ok(found) => found,
+        Err(outcome) => return outcome,
+    };
+    let deadline = order.timeout.map(|limit| Instant::now() + limit);
+    let console = AttemptConsole::new(key, Arc::clone(&floor.outbox), stop, deadline);
+    let console = Arc::new(console);
+    let invocation =
+        Invocation::new(order.task, key.attempt, order.session, order.grace, console.clone());
+    let work = AssertUnwindSafe(skill.run(&invocation, input)).catch_unwind();
+    let noting = note_process(floor, key, &console);
+    let overdue = async {
+        let reason = console.stop_asked().await;
+        tokio::time::sleep(order.grace.saturating_add(AFTER_GRACE)).await;
+        reason
+    };
+    tokio::pin!(work, noting, overdue);
+    let returned = tokio::select! {
+        biased;
+        returned = &mut work => returned,
+        reason = &mut overdue => return gave_up(reason),
+        never = &mut noting => match never {},
+    };
+    let was_stopped = console.stop_asked().now_or_never();
+    match (returned, was_stopped) {
+        // A skill that fails because it was told to stop was stopped.
+        (Ok(Ok(Outcome::Broken { .. }) | Err(_)), Some(reason)) => gave_up(reason),
+        (Ok(Ok(outcome)), _) => outcome,
+        (Ok(Err(error)), None) => Outcome::Broken { message: error.to_string() },
+        (Err(panic), _) => {
+            let name = skill.describe().name;
+            let message = format!("skill {name:?} panicked: {}", words_of(panic.as_ref()));
+            Outcome::Broken { message }
+        }
+    }
+}
+
+fn find(floor: &Floor, work: Work) -> Result<(Arc<dyn Skill>, serde_json::Value), Outcome> {
+    let (name, input) = match work {
+        Work::Shell(work) => match serde_json::to_value(work) {
+            Ok(input) => (shell::NAME.to_owned(), input),
+            Err(error) => return Err(Outcome::Broken { message: error.to_string() }),
+        },
+        Work::Skill { name, input } => (name, input),
+        _ => {
+            let message = "this node does not know that kind of work".to_owned();
+            return Err(Outcome::Broken { message });
+        }
+    };
+    match floor.skills.get(&name) {
+        Some(skill) => Ok((skill, input)),
+        None => {
+            let known: Vec<&str> = floor.skills.names().collect();
+            let known = known.join(", ");
+            let message = format!("this node has no skill {name:?}; it has {known}");
+            Err(Outcome::Broken { message })
+        }
+    }
+}
+
+/// Notes the attempt's process in the journal, should it live for more than a moment.
+async fn note_process(
+    floor: &Floor,
+    key: AttemptKey,
+    console: &AttemptConsole,
+) -> std::convert::Infallible {
+    let mut wait = NOTE_AFTER;
+    loop {
+        tokio::time::sleep(wait).await;
+        if let Some(pid) = console.pid() {
+            let started = pid.and_then(shell::group::start_of).unwrap_or(0);
+            floor.journal.started(key, pid.unwrap_or(0), started);
+            return std::future::pending().await;
+        }
+        wait = (wait * 2).min(LONGEST_LOOK);
+    }
+}
+
+fn bounded(outcome: Outcome) -> Outcome {
+    let Outcome::Returned { value } = &outcome else { return outcome };
+    let len = value.to_string().len();
+    if len <= MAX_VALUE_BYTES {
+        return outcome;
+    }
+    let message =
+        format!("the value has {len} bytes of JSON, at most {MAX_VALUE_BYTES} are possible");
+    Outcome::Broken { message }
+}
+
+fn not_written(reason: &str) -> Outcome {
+    Outcome::Rejected {
+        rule: "JOURNAL".to_owned(),
+        reason: format!("the node cannot write down what it starts: {reason}"),
+    }
+}
+
+fn never_ran(reason: StopReason) -> Outcome {
+    match reason {
+        StopReason::Cancel => Outcome::Cancelled { processes: 0 },
+        StopReason::Timeout => Outcome::TimedOut { processes: 0 },
+        _ => Outcome::Rejected {
+            rule: "NODE_LEAVING".to_owned(),
+            reason: "the node was shut down before the task began".to_owned(),
+        },
+    }
+}
+
+fn gave_up(reason: StopReason) -> Outcome {
+    match reason {
+        StopReason::Cancel => Outcome::Cancelled { processes: 0 },
+        StopReason::Timeout => Outcome::TimedOut { processes: 0 },
+        _ => Outcome::Interrupted { reason: "node was shut down".to_owned() },
+    }
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(no words)")
+}

@@ -1,0 +1,131 @@
+//! Process groups: who is in one, and how to end all of it.
+//!
+//! What is in a group is read from `/proc`; on systems without it only the leader is counted, and
+//! signals reach the group all the same.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+
+/// A process as `/proc` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    parent: i32,
+    group: i32,
+    /// When it started, in clock ticks since the system did; tells processes of one id apart.
+    started: u64,
+}
+
+/// A process, told apart from later ones with the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// When it started, in clock ticks since the system did.
+    pub started: u64,
+}
+
+/// When a process started, in clock ticks since the system did; `None` where there is none.
+#[must_use]
+pub fn start_of(pid: u32) -> Option<u64> {
+    look(i32::try_from(pid).ok()?).map(|seen| seen.started)
+}
+
+/// The members of a group and their descendants, also those that left the group.
+#[must_use]
+pub fn members(group: i32) -> BTreeSet<Process> {
+    let all = look_at_all();
+    let belongs = |pid: i32| {
+        let mut at = pid;
+        // Bounded: a chain of parents is never longer than there are processes.
+        for _ in 0..=all.len() {
+            match all.get(&at) {
+                _ if at == group => return true,
+                Some(seen) if seen.group == group => return true,
+                Some(seen) => at = seen.parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    let of_group = all.iter().filter(|(pid, _)| belongs(**pid));
+    of_group.map(|(pid, seen)| Process { pid: *pid, started: seen.started }).collect()
+}
+
+/// Whether a process that is not a zombie is still there.
+#[must_use]
+pub fn is_alive(process: Process) -> bool {
+    look(process.pid).is_some_and(|seen| seen.started == process.started)
+}
+
+/// Sends TERM to a group and to members that left it.
+pub fn terminate(group: i32, members: &BTreeSet<Process>) {
+    send(group, members, Signal::TERM);
+}
+
+/// Sends KILL to a group and to members that left it.
+pub fn kill(group: i32, members: &BTreeSet<Process>) {
+    send(group, members, Signal::KILL);
+}
+
+fn send(group: i32, members: &BTreeSet<Process>, signal: Signal) {
+    let Some(leader) = Pid::from_raw(group) else { return };
+    // An error means that it is gone already.
+    let _ = rustix::process::kill_process_group(leader, signal);
+    for member in members {
+        let strayed = look(member.pid)
+            .is_some_and(|seen| seen.group != group && seen.started == member.started);
+        if let Some(pid) = Pid::from_raw(member.pid).filter(|_| strayed) {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+}
+
+fn look_at_all() -> BTreeMap<i32, Seen> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: i32| Some((pid, look(pid)?))).collect()
+}
+
+fn look(pid: i32) -> Option<Seen> {
+    parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads a line of `/proc/<pid>/stat`; `None` for zombies.
+fn parse(line: &str) -> Option<Seen> {
+    // The name stands in parentheses and may hold anything, also parentheses and blanks.
+    let (_, rest) = line.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let started = fields.nth(16)?.parse().ok()?;
+    Some(Seen { parent, group, started })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_proc_is_read_whatever_the_name() {
+        let line = "42 (a) b (c)) S 7 41 41 0 -1 4194560 99 0 0 0 0 0 0 0 20 0 1 0 12345 1 2";
+        assert_eq!(parse(line), Some(Seen { parent: 7, group: 41, started: 12345 }));
+        assert_eq!(parse(&line.replace(" S ", " Z ")), None);
+        assert_eq!(parse("42 (a"), None);
+    }
+
+    #[test]
+    fn this_process_is_found() {
+        let own = std::process::id();
+        let started = start_of(own).unwrap();
+        let pid = i32::try_from(own).unwrap();
+        assert!(is_alive(Process { pid, started }));
+        assert!(!is_alive(Process { pid, started: started + 1 }));
+    }
+}

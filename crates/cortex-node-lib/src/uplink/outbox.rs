@@ -1,0 +1,223 @@
+//! Reports that the hub has not stored yet.
+//!
+//! Each attempt's reports are numbered from 1 and kept until they are acknowledged; a new stream
+//! sends again from the first that is not. What waits is bounded: output beyond
+//! [`ATTEMPT_BYTES`] of one attempt or [`TOTAL_BYTES`] of all waits in [`Outbox::write`], which
+//! makes the process that writes it wait.
+
+mod queue;
+
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::task::Context;
+use std::task::Waker;
+use std::time::Instant;
+
+use bytes::Bytes;
+use cortex_core::id::TaskId;
+use cortex_core::report::Ack;
+use cortex_core::report::KnownAttempt;
+use cortex_core::report::News;
+use cortex_core::report::Report;
+use cortex_core::task::Outcome;
+use cortex_core::task::Stream;
+use tokio::sync::Notify;
+
+use queue::Queue;
+
+/// Output of one attempt that may wait for its acknowledgement, in bytes.
+pub(crate) const ATTEMPT_BYTES: usize = 1 << 20;
+
+/// Output of all attempts that may wait for its acknowledgement, in bytes.
+pub(crate) const TOTAL_BYTES: usize = 64 << 20;
+
+/// Output is taken in pieces of at most this size, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// One attempt of one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct AttemptKey {
+    /// The task.
+    pub(crate) task: TaskId,
+    /// The attempt, from 1.
+    pub(crate) attempt: u32,
+}
+
+/// Keeps reports until the hub has stored them; shared by those who report and the stream.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    acked: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Queue,
+    /// The stream that is polling.
+    waker: Option<Waker>,
+    /// Counts the streams; an older one gets nothing any more.
+    generation: u64,
+}
+
+/// What a stream is to do next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Send these.
+    Batch(Vec<Report>),
+    /// Ask again at this time, or when woken.
+    At(Instant),
+    /// Ask again when woken.
+    Idle,
+    /// A newer stream has taken over.
+    Superseded,
+}
+
+impl Outbox {
+    /// Makes an empty outbox.
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins to keep reports of an attempt; false where it is known already.
+    pub(crate) fn admit(&self, key: AttemptKey) -> bool {
+        self.lock().queue.admit(key)
+    }
+
+    /// Takes an attempt over from an earlier run of the node: it has ended like this.
+    pub(crate) fn restore(&self, key: AttemptKey, outcome: Outcome) {
+        let mut state = self.lock();
+        state.queue.restore(key, outcome);
+        wake(state);
+    }
+
+    /// Whether the attempt has put out anything.
+    #[must_use]
+    pub(crate) fn has_output(&self, key: AttemptKey) -> bool {
+        self.lock().queue.has_output(key)
+    }
+
+    /// Reports that an attempt began; only the first time counts.
+    pub(crate) fn started(&self, key: AttemptKey, pid: Option<u32>) {
+        let mut state = self.lock();
+        if state.queue.start(key, pid, Instant::now()) {
+            wake(state);
+        }
+    }
+
+    /// Reports output; waits while too much of it is not acknowledged.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, a part of `data` may have been taken.
+    pub(crate) async fn write(&self, key: AttemptKey, stream: Stream, mut data: Bytes) {
+        while !data.is_empty() {
+            let piece = data.split_to(data.len().min(PIECE_BYTES));
+            while !self.try_write(key, stream, &piece) {
+                let acked = self.acked.notified();
+                tokio::pin!(acked);
+                // Registered before the second look, so that no acknowledgement slips between.
+                acked.as_mut().enable();
+                if self.try_write(key, stream, &piece) {
+                    break;
+                }
+                acked.await;
+            }
+        }
+    }
+
+    /// Reports an attempt's end; nothing is taken from it afterwards.
+    pub(crate) fn ended(&self, key: AttemptKey, outcome: Outcome) {
+        let mut state = self.lock();
+        state.queue.push(key, News::Ended { outcome }, Instant::now());
+        wake(state);
+    }
+
+    /// Sends an attempt's reports once more, because the hub asked for it again.
+    pub(crate) fn repeat(&self, key: AttemptKey) {
+        let mut state = self.lock();
+        state.queue.repeat(key);
+        wake(state);
+    }
+
+    /// Drops what the hub has stored.
+    pub(crate) fn acked(&self, ack: &Ack) {
+        let key = AttemptKey { task: ack.task, attempt: ack.attempt };
+        let freed = self.lock().queue.acked(key, ack.sequence);
+        if freed {
+            self.acked.notify_waiters();
+        }
+    }
+
+    /// Attempts whose end was acknowledged since the last call.
+    pub(crate) fn take_settled(&self) -> Vec<AttemptKey> {
+        self.lock().queue.take_settled()
+    }
+
+    /// Resolves when every attempt's end is acknowledged.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let acked = self.acked.notified();
+            tokio::pin!(acked);
+            acked.as_mut().enable();
+            if self.lock().queue.is_empty() {
+                return;
+            }
+            acked.await;
+        }
+    }
+
+    /// Starts a new stream: all that is not acknowledged is to be sent again, on it alone.
+    pub(super) fn begin(&self) -> (u64, Vec<KnownAttempt>) {
+        let mut state = self.lock();
+        state.generation += 1;
+        let known = state.queue.rewind();
+        let generation = state.generation;
+        wake(state);
+        (generation, known)
+    }
+
+    /// What the stream of `generation` is to do next; it is woken when that changes.
+    pub(super) fn poll(&self, generation: u64, cx: &Context<'_>) -> Next {
+        let mut state = self.lock();
+        if state.generation != generation {
+            return Next::Superseded;
+        }
+        let now = Instant::now();
+        if let Some(batch) = state.queue.next_batch(now) {
+            return Next::Batch(batch);
+        }
+        state.waker = Some(cx.waker().clone());
+        match state.queue.next_due() {
+            Some(due) => Next::At(due),
+            None => Next::Idle,
+        }
+    }
+
+    fn try_write(&self, key: AttemptKey, stream: Stream, piece: &Bytes) -> bool {
+        let mut state = self.lock();
+        if !state.queue.has_room(key, piece.len()) {
+            return false;
+        }
+        if state.queue.write(key, stream, piece.clone(), Instant::now()) {
+            wake(state);
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes the stream, after the lock is released.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests;

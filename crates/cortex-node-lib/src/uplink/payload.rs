@@ -1,0 +1,50 @@
+//! Payloads of signed messages, decoded. Only called with bytes that were verified.
+
+use bytes::Bytes;
+use cortex_core::Error;
+use cortex_core::ErrorKind;
+use cortex_core::Result;
+use cortex_core::policy::SandboxPolicy;
+use cortex_proto::convert::policy;
+use cortex_proto::v1;
+use prost::Message;
+
+pub(crate) use cortex_proto::convert::CancelOrder;
+pub(crate) use cortex_proto::convert::TaskOrder;
+
+/// What an envelope calls a task.
+pub(crate) const TASK_TYPE: &str = TaskOrder::TYPE;
+/// What an envelope calls a cancel.
+pub(crate) const CANCEL_TYPE: &str = CancelOrder::TYPE;
+/// What an envelope calls a policy.
+pub(crate) const POLICY_TYPE: &str = policy::TYPE;
+
+/// Reads a task.
+///
+/// # Errors
+/// `Invalid`: the bytes are no task, or none that can be right.
+pub(crate) fn read_task(payload: Bytes) -> Result<TaskOrder> {
+    Ok(decode::<v1::TaskRequest>(payload)?.try_into()?)
+}
+
+/// Reads a cancel.
+///
+/// # Errors
+/// `Invalid`: the bytes are no cancel.
+pub(crate) fn read_cancel(payload: Bytes) -> Result<CancelOrder> {
+    Ok(decode::<v1::CancelRequest>(payload)?.try_into()?)
+}
+
+/// Reads a policy.
+///
+/// # Errors
+/// `Invalid`: the bytes are no policy, or one with broken rules.
+pub(crate) fn read_policy(payload: Bytes) -> Result<SandboxPolicy> {
+    Ok(decode::<v1::SandboxPolicy>(payload)?.try_into()?)
+}
+
+fn decode<M: Message + Default>(payload: Bytes) -> Result<M> {
+    M::decode(payload).map_err(|error| {
+        Error::new(ErrorKind::Invalid, "read message", error.to_string()).with_code("bad_message")
+    })
+}

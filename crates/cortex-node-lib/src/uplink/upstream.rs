@@ -1,0 +1,82 @@
+//! What goes up the control stream: the handshake, then reports straight from the outbox.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+
+use cortex_core::report::Report;
+use cortex_proto::v1;
+use cortex_proto::v1::node_message::Body;
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+
+use super::outbox::Next;
+use super::outbox::Outbox;
+
+/// What the session puts into the stream itself.
+pub(super) enum Control {
+    /// This message.
+    Say(Box<v1::NodeMessage>),
+    /// From now on, what the outbox has.
+    Live,
+}
+
+/// The request of a control stream.
+///
+/// The task that writes to the connection polls it, so that a report goes from the outbox to the
+/// socket without waking anybody in between.
+pub(super) struct Upstream {
+    outbox: Arc<Outbox>,
+    generation: u64,
+    control: mpsc::Receiver<Control>,
+    live: bool,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Upstream {
+    /// Makes the stream for the outbox's newest generation.
+    pub(super) fn new(
+        outbox: Arc<Outbox>,
+        generation: u64,
+        control: mpsc::Receiver<Control>,
+    ) -> Self {
+        let timer = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
+        Self { outbox, generation, control, live: false, timer }
+    }
+}
+
+impl Stream for Upstream {
+    type Item = v1::NodeMessage;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<v1::NodeMessage>> {
+        loop {
+            match self.control.poll_recv(cx) {
+                Poll::Ready(Some(Control::Say(message))) => return Poll::Ready(Some(*message)),
+                Poll::Ready(Some(Control::Live)) => self.live = true,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending if !self.live => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        loop {
+            match self.outbox.poll(self.generation, cx) {
+                Next::Batch(reports) => return Poll::Ready(Some(batch(reports))),
+                Next::Superseded => return Poll::Ready(None),
+                Next::Idle => return Poll::Pending,
+                Next::At(due) => {
+                    self.timer.as_mut().reset(due.into());
+                    if self.timer.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn batch(reports: Vec<Report>) -> v1::NodeMessage {
+    let reports = reports.into_iter().map(v1::TaskReport::from).collect();
+    v1::NodeMessage { body: Some(Body::Reports(v1::ReportBatch { reports })) }
+}

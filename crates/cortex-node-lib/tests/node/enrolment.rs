@@ -1,0 +1,142 @@
+//! Joining a hub, and not joining another one.
+
+use std::sync::atomic::Ordering;
+
+use cortex_core::ErrorKind;
+use cortex_core::id::HubId;
+use cortex_core::id::NodeId;
+use cortex_core::policy::SandboxPolicy;
+use cortex_core::task::Outcome;
+use cortex_core::task::TaskSpec;
+use cortex_node_lib::NodeBuilder;
+use cortex_node_lib::Status;
+use cortex_node_lib::config::InviteToken;
+use cortex_node_lib::config::Pin;
+
+use crate::hub::FakeHub;
+use crate::hub::LIMIT;
+use crate::hub::Running;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invited_node_enrols_runs_a_task_and_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
+    let running = hub.run(dir.path());
+    let mut link = hub.link().await;
+    assert_eq!((link.epoch, link.known.len()), (1, 0));
+    let online = tokio::time::timeout(LIMIT, running.node.wait_online()).await.unwrap();
+    assert_eq!(online.unwrap(), 1);
+    assert_eq!(running.node.id(), Some(hub.state.node));
+    assert_eq!(running.node.name().as_deref(), Some("lab-7"));
+
+    let task = link.submit(TaskSpec::argv(["echo", "hi"])).await;
+    let story = link.settle(task).await;
+    assert_eq!(
+        (story.stdout.as_slice(), &story.outcome),
+        (&b"hi\n"[..], &Outcome::Exited { code: 0 })
+    );
+    assert!(story.pid.is_some() && story.stderr.is_empty());
+
+    running.node.shutdown("SIGTERM");
+    let leaving = link.next().await;
+    let reason = match leaving {
+        Some(cortex_proto::v1::node_message::Body::Leaving(leaving)) => leaving.reason,
+        other => panic!("expected the leave, got {other:?}"),
+    };
+    assert_eq!(reason, "SIGTERM");
+    assert_eq!(link.next().await, None);
+    running.ended().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrolled_node_needs_no_invite_and_beats() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
+    let first = hub.run(dir.path());
+    drop(hub.link().await);
+    first.stop().await.unwrap();
+    let mut config = hub.config(dir.path());
+    config.invite = None;
+    let second = Running::start(NodeBuilder::new(config));
+    let link = hub.link().await;
+    assert_eq!(hub.state.finished.load(Ordering::SeqCst), 1);
+    assert_eq!(second.node.id(), Some(hub.state.node));
+    let beaten = async {
+        while hub.state.beats.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, beaten).await.expect("two heartbeats in time");
+    drop(link);
+    second.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_hub_hears_nothing_of_the_invite() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = FakeHub::start(SandboxPolicy::permissive()).await;
+    let mut config = hub.config(dir.path());
+    config.hub.ca_spki_sha256 = vec![Pin::from_bytes([1; 32])];
+    let running = Running::start(NodeBuilder::new(config));
+    let status = running.node.status();
+    let error = running.ended().await.expect_err("another hub");
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "hub_pin_mismatch"));
+    for pin in [hub.pin.to_string(), Pin::from_bytes([1; 32]).to_string()] {
+        assert!(error.message().contains(&pin), "{error}");
+    }
+    assert_eq!(hub.state.begun.load(Ordering::SeqCst), 0);
+    assert!(matches!(*status.borrow(), Status::Stopped { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_with_another_name_or_id_is_refused_before_the_secret_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = FakeHub::start(SandboxPolicy::permissive()).await;
+    let mut config = hub.config(dir.path());
+    config.hub.id = HubId::generate();
+    let error = Running::start(NodeBuilder::new(config)).ended().await.expect_err("another id");
+    assert_eq!(error.code(), "hub_mismatch");
+
+    let mut config = hub.config(dir.path()).reconnect_limit(1);
+    config.hub.server_name = "other.example".to_owned();
+    let error = Running::start(NodeBuilder::new(config)).ended().await.expect_err("another name");
+    assert_eq!(error.code(), "hub_certificate_refused");
+    assert_eq!(hub.state.finished.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_that_is_refused_ends_the_node_with_its_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = FakeHub::start(SandboxPolicy::permissive()).await;
+    let config = hub.config(dir.path()).invite(InviteToken::new(hub.state.invite, [6; 32]));
+    let error = Running::start(NodeBuilder::new(config)).ended().await.expect_err("refused");
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "invite_already_used"));
+    assert!(error.hint().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_invite_and_enrolment_there_is_nothing_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = FakeHub::start(SandboxPolicy::permissive()).await;
+    let mut config = hub.config(dir.path());
+    config.invite = None;
+    let error = Running::start(NodeBuilder::new(config)).ended().await.expect_err("no invite");
+    assert_eq!(error.code(), "not_enrolled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_of_another_identity_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
+    let running = hub.run(dir.path());
+    drop(hub.link().await);
+    running.stop().await.unwrap();
+    let mut config = hub.config(dir.path());
+    config.id = Some(NodeId::generate());
+    let error = NodeBuilder::new(config).build().expect_err("another node");
+    assert_eq!(error.code(), "other_identity");
+    let mut config = hub.config(dir.path());
+    config.hub.id = HubId::generate();
+    let error = NodeBuilder::new(config).build().expect_err("another hub");
+    assert_eq!(error.code(), "other_identity");
+}

@@ -1,0 +1,224 @@
+//! Tasks and cancels, the payloads of signed messages.
+
+use std::time::Duration;
+
+use cortex_core::id::SessionId;
+use cortex_core::id::TaskId;
+use cortex_core::task::ShellWork;
+use cortex_core::task::TaskSpec;
+use cortex_core::task::Work;
+
+use super::ConvertError;
+use super::parse_id;
+use crate::v1;
+
+/// A task as a node gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskOrder {
+    /// The task.
+    pub task: TaskId,
+    /// Its session.
+    pub session: SessionId,
+    /// What is to be done.
+    pub work: Work,
+    /// Ends the task when it has run this long.
+    pub timeout: Option<Duration>,
+    /// Time between TERM and KILL.
+    pub grace: Duration,
+}
+
+/// A cancel as a node gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelOrder {
+    /// The task.
+    pub task: TaskId,
+    /// Why.
+    pub reason: String,
+}
+
+impl TaskOrder {
+    /// The name of the wire message, as envelopes carry it.
+    pub const TYPE: &'static str = "cortex.v1.TaskRequest";
+
+    /// What a node is told of a task.
+    #[must_use]
+    pub fn of(task: TaskId, session: SessionId, spec: &TaskSpec) -> Self {
+        Self {
+            task,
+            session,
+            work: spec.work.clone(),
+            timeout: spec.timeout,
+            grace: spec.grace,
+        }
+    }
+}
+
+impl CancelOrder {
+    /// The name of the wire message, as envelopes carry it.
+    pub const TYPE: &'static str = "cortex.v1.CancelRequest";
+}
+
+impl From<TaskOrder> for v1::TaskRequest {
+    fn from(order: TaskOrder) -> Self {
+        use v1::task_request::Payload;
+        let payload = match order.work {
+            Work::Shell(work) => Some(Payload::Shell(work.into())),
+            Work::Skill { name, input } => {
+                let input_json = input.to_string().into_bytes().into();
+                Some(Payload::Skill(v1::SkillTask { name, input_json }))
+            }
+            _ => None,
+        };
+        Self {
+            payload,
+            task_id: order.task.to_string(),
+            session_id: order.session.to_string(),
+            timeout_ms: order.timeout.map_or(0, to_millis),
+            grace_ms: to_millis(order.grace),
+        }
+    }
+}
+
+impl TryFrom<v1::TaskRequest> for TaskOrder {
+    type Error = ConvertError;
+
+    fn try_from(wire: v1::TaskRequest) -> Result<Self, ConvertError> {
+        use v1::task_request::Payload;
+        let work = match wire.payload.ok_or(ConvertError::Missing("payload"))? {
+            Payload::Shell(shell) => Work::Shell(shell.try_into()?),
+            Payload::Skill(skill) => Work::Skill {
+                name: skill.name,
+                input: serde_json::from_slice(&skill.input_json)
+                    .map_err(|error| ConvertError::bad("skill.input_json", error))?,
+            },
+            Payload::Browser(_) => {
+                return Err(ConvertError::bad(
+                    "payload",
+                    "this node has no browser skill",
+                ));
+            }
+        };
+        let mut spec = TaskSpec::new(work);
+        spec.timeout = (wire.timeout_ms > 0).then(|| Duration::from_millis(wire.timeout_ms));
+        spec.grace = Duration::from_millis(wire.grace_ms);
+        spec.check()
+            .map_err(|error| ConvertError::bad("payload", error))?;
+        Ok(Self {
+            task: parse_id("task_id", &wire.task_id)?,
+            session: parse_id("session_id", &wire.session_id)?,
+            work: spec.work,
+            timeout: spec.timeout,
+            grace: spec.grace,
+        })
+    }
+}
+
+impl From<ShellWork> for v1::ShellTask {
+    fn from(work: ShellWork) -> Self {
+        let mut argv = work.argv.into_iter();
+        Self {
+            program: argv.next().unwrap_or_default(),
+            args: argv.collect(),
+            line: work.line.unwrap_or_default(),
+            cwd: work.cwd.unwrap_or_default(),
+            env: work.env.into_iter().collect(),
+            stdin: work.stdin,
+        }
+    }
+}
+
+impl TryFrom<v1::ShellTask> for ShellWork {
+    type Error = ConvertError;
+
+    fn try_from(wire: v1::ShellTask) -> Result<Self, ConvertError> {
+        if wire.program.is_empty() && !wire.args.is_empty() {
+            return Err(ConvertError::Missing("shell.program"));
+        }
+        let argv = if wire.program.is_empty() {
+            Vec::new()
+        } else {
+            std::iter::once(wire.program).chain(wire.args).collect()
+        };
+        Ok(Self {
+            argv,
+            line: (!wire.line.is_empty()).then_some(wire.line),
+            cwd: (!wire.cwd.is_empty()).then_some(wire.cwd),
+            env: wire.env.into_iter().collect(),
+            stdin: wire.stdin,
+        })
+    }
+}
+
+impl From<CancelOrder> for v1::CancelRequest {
+    fn from(order: CancelOrder) -> Self {
+        Self {
+            task_id: order.task.to_string(),
+            reason: order.reason,
+        }
+    }
+}
+
+impl TryFrom<v1::CancelRequest> for CancelOrder {
+    type Error = ConvertError;
+
+    fn try_from(wire: v1::CancelRequest) -> Result<Self, ConvertError> {
+        Ok(Self {
+            task: parse_id("task_id", &wire.task_id)?,
+            reason: wire.reason,
+        })
+    }
+}
+
+fn to_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_work() -> impl Strategy<Value = ShellWork> {
+        let argv = prop::collection::vec("[^\0]{1,8}", 1..5);
+        let env = prop::collection::btree_map("[A-Z]{1,4}", "[^\0]{0,8}", 0..3);
+        let stdin = prop::collection::vec(any::<u8>(), 0..32);
+        (argv, prop::option::of("/[a-z]{1,8}"), env, stdin).prop_map(|(argv, cwd, env, stdin)| {
+            ShellWork {
+                argv,
+                line: None,
+                cwd,
+                env,
+                stdin: Bytes::from(stdin),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_task_survives_the_way(work in any_work(), timeout in 0u64..9_999, task: [u8; 16]) {
+            let order = TaskOrder {
+                task: TaskId::from_bytes(task),
+                session: SessionId::from_bytes([3; 16]),
+                work: Work::Shell(work),
+                timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
+                grace: Duration::from_secs(5),
+            };
+            let wire = v1::TaskRequest::from(order.clone());
+            prop_assert_eq!(TaskOrder::try_from(wire), Ok(order));
+        }
+    }
+
+    #[test]
+    fn arguments_without_a_program_are_refused() {
+        let wire = v1::ShellTask {
+            args: vec!["-l".into()],
+            ..v1::ShellTask::default()
+        };
+        assert_eq!(
+            ShellWork::try_from(wire),
+            Err(ConvertError::Missing("shell.program"))
+        );
+    }
+}

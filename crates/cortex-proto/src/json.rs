@@ -1,0 +1,64 @@
+//! Shapes of the REST API: what the hub answers and the command line reads.
+//!
+//! Times are RFC 3339 in UTC, spans are milliseconds (`_ms`), ids are prefixed texts. Requests
+//! refuse unknown keys, answers may gain keys.
+
+mod account;
+mod event;
+mod node;
+mod problem;
+mod session;
+mod task;
+
+pub use account::LoginRequest;
+pub use account::LoginResponse;
+pub use account::RefreshRequest;
+pub use account::TokenCreated;
+pub use account::TokenInfo;
+pub use account::TokenRequest;
+pub use account::UserInfo;
+pub use account::UserPatch;
+pub use account::UserRequest;
+pub use event::EventInfo;
+pub use event::HubEvent;
+pub use node::HealthInfo;
+pub use node::InviteCreated;
+pub use node::InviteInfo;
+pub use node::InviteRequest;
+pub use node::NodeInfo;
+pub use node::NodePatch;
+pub use node::NodeStatusInfo;
+pub use problem::Problem;
+pub use session::SessionInfo;
+pub use session::SessionRequest;
+pub use task::CancelBody;
+pub use task::DispatchRequest;
+pub use task::OutputEvent;
+pub use task::OutputInfo;
+pub use task::SkillCall;
+pub use task::TaskInfo;
+pub use task::Text;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Page<T> {
+    /// The things, in the list's order.
+    pub items: Vec<T>,
+    /// Give it as `cursor` to get the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// What the hub is, for clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HubInfo {
+    /// The hub's id, `hub_…`.
+    pub id: String,
+    /// Version of its software.
+    pub version: String,
+}

@@ -1,0 +1,9 @@
+//! Whole flows through a hub and its nodes in one process, on real sockets and real disks.
+
+mod access;
+mod admission;
+mod interop;
+mod programs;
+mod restart;
+mod sandbox;
+mod tasks;
