@@ -100,7 +100,8 @@ impl NodeRegistry for JsonRegistry {
         let is_beat = matches!(sighting, Sighting::Beat { .. });
         let patience = if is_beat { KEEP_BEATS } else { Duration::ZERO };
         let sight = move |book: &mut Book| {
-            let node = &mut book.nodes[book.position(id)?];
+            let at = book.position(id)?;
+            let node = &mut book.nodes[at];
             node.sight(sighting, now)?;
             Ok(node.presence.clone())
         };

@@ -35,21 +35,13 @@ fn sources() -> Sources {
     let sources = Sources::load(root()).expect("the workspace's sources can be read");
     // A wrong folder would make every check below pass on nothing.
     let own = concat!("tests/", "floors.rs");
-    assert!(
-        sources.files().any(|file| file.path == own),
-        "{own} is not among the sources"
-    );
+    assert!(sources.files().any(|file| file.path == own), "{own} is not among the sources");
     sources
 }
 
 #[track_caller]
 fn assert_none(faults: &[String]) {
-    assert!(
-        faults.is_empty(),
-        "{} found:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert!(faults.is_empty(), "{} found:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
@@ -63,11 +55,7 @@ fn every_package_of_the_table_exists() {
     let graph = Graph::load(root()).expect("cargo can describe the workspace");
     let names: Vec<&str> = graph.members().collect();
     for package in table::PACKAGES {
-        assert!(
-            names.contains(&package.name),
-            "no package `{}` in {names:?}",
-            package.name
-        );
+        assert!(names.contains(&package.name), "no package `{}` in {names:?}", package.name);
     }
 }
 
@@ -80,14 +68,9 @@ fn modules_import_lower_floors_only() {
 fn every_crate_of_the_tables_has_sources() {
     let sources = sources();
     let floors = table::MODULES.iter().map(|floors| floors.krate);
-    let bans = table::BANS
-        .iter()
-        .flat_map(|ban| ban.crates.iter().copied());
+    let bans = table::BANS.iter().flat_map(|ban| ban.crates.iter().copied());
     for krate in floors.chain(bans) {
-        assert!(
-            !sources.modules(krate).is_empty(),
-            "crates/{krate}/src has no modules"
-        );
+        assert!(!sources.modules(krate).is_empty(), "crates/{krate}/src has no modules");
     }
 }
 

@@ -101,9 +101,9 @@ impl Hub {
         &self.api
     }
 
-    /// Its process id.
-    pub(crate) fn pid(&self) -> Result<u32> {
-        self.process.pid()
+    /// Its resident memory, in KiB.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        self.process.resident()
     }
 }
 

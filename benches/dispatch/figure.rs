@@ -53,6 +53,8 @@ struct Target {
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     rounds: BTreeMap<(Figure, Party), Vec<f64>>,
+    /// Resident memory of the hub after all tasks on one node, in KiB.
+    pub(crate) hub_memory: Option<f64>,
 }
 
 impl Party {
@@ -201,6 +203,13 @@ impl fmt::Display for Figures {
                 is_first = false;
             }
             writeln!(f, "{}", if is_first { line.as_str() } else { "" })?;
+        }
+        if let Some(memory) = self.hub_memory {
+            writeln!(
+                f,
+                "memory of the hub after all tasks on one node: {:.0} MiB",
+                memory / 1024.0
+            )?;
         }
         Ok(())
     }

@@ -75,10 +75,7 @@ async fn share_out(lanes: &mut Vec<AnyLane>, count: usize) -> Result<()> {
     take_back(lanes, running).await
 }
 
-async fn take_back(
-    lanes: &mut Vec<AnyLane>,
-    mut running: JoinSet<Result<AnyLane>>,
-) -> Result<()> {
+async fn take_back(lanes: &mut Vec<AnyLane>, mut running: JoinSet<Result<AnyLane>>) -> Result<()> {
     while let Some(ended) = running.join_next().await {
         lanes.push(ended.context("a lane broke")??);
     }

@@ -66,10 +66,14 @@ async fn measure(options: &Options) -> Result<()> {
     rounds::nothing(options, home.path(), &mut figures).await?;
     println!("\n{figures}");
     let cores = std::thread::available_parallelism()?;
-    println!("{cores} cores, {:.0} s{}", start.elapsed().as_secs_f64(), match options.quick {
-        true => ", one short round: for a look, not for figures",
-        false => "",
-    });
+    println!(
+        "{cores} cores, {:.0} s{}",
+        start.elapsed().as_secs_f64(),
+        match options.quick {
+            true => ", one short round: for a look, not for figures",
+            false => "",
+        }
+    );
     if options.check && !figures.are_good() {
         bail!("a target was missed");
     }

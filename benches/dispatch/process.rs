@@ -80,6 +80,15 @@ impl Program {
     pub(crate) fn pid(&self) -> Result<u32> {
         self.child.id().with_context(|| format!("{} has ended", self.name))
     }
+
+    /// Its resident memory, in KiB.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))
+            .context("the memory of a process can be read on Linux only")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let value = line.and_then(|line| line.split_whitespace().next());
+        value.context("no VmRSS")?.parse().context("VmRSS is no number")
+    }
 }
 
 /// Waits until whoever started this process closes its standard input, or ends.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use anyhow::Result;
 
 use crate::args::Options;
@@ -102,19 +103,28 @@ pub(crate) async fn one_node(
     for _ in 0..extent.rounds {
         for Lanes { party, lanes, weight } in &mut parties {
             let Some(lane) = lanes.first_mut() else { continue };
-            let mut sample = one_at_a_time(&mut **lane, extent.count(600 / *weight)).await?;
+            let mut sample = one_at_a_time(&mut **lane, extent.count(600 / *weight))
+                .await
+                .with_context(|| party.word())?;
             figures.add(Figure::Single, *party, sample.quantile(0.5));
             figures.add(Figure::SingleTail, *party, sample.quantile(0.99));
         }
         if let Some((_, node)) = &cortex {
             let mut lane = node.exec_lane();
-            let mut sample = one_at_a_time(&mut *lane, extent.count(150)).await?;
+            let mut sample = one_at_a_time(&mut *lane, extent.count(150))
+                .await
+                .with_context(|| Party::Cortex.word())?;
             figures.add(Figure::NewProcess, Party::Cortex, sample.quantile(0.5));
         }
         for Lanes { party, lanes, weight } in &mut parties {
-            let rate = in_flight(lanes, extent.count(4_000 / *weight)).await?;
+            let rate = in_flight(lanes, extent.count(4_000 / *weight))
+                .await
+                .with_context(|| party.word())?;
             figures.add(Figure::InFlight, *party, rate);
         }
+    }
+    if let Some((hub, _)) = &cortex {
+        figures.hub_memory = Some(hub.resident()?);
     }
     Ok(())
 }
@@ -160,7 +170,7 @@ pub(crate) async fn many_nodes(
     }
     for round in 0..=extent.rounds {
         for (party, lanes) in &mut parties {
-            let took = all_at_once(lanes).await?;
+            let took = all_at_once(lanes).await.with_context(|| party.word())?;
             // The first opens files and fills caches.
             if round > 0 {
                 figures.add(Figure::Fleet, *party, took);
@@ -197,9 +207,15 @@ pub(crate) async fn nothing(options: &Options, dir: &Path, figures: &mut Figures
     for _ in 0..extent.rounds {
         for (single, many, party, lanes) in &mut all {
             let Some(lane) = lanes.first_mut() else { continue };
-            let mut sample = one_at_a_time(&mut **lane, extent.count(2_000)).await?;
+            let mut sample = one_at_a_time(&mut **lane, extent.count(2_000))
+                .await
+                .with_context(|| party.word())?;
             figures.add(*single, *party, sample.quantile(0.5));
-            figures.add(*many, *party, in_flight(lanes, extent.count(20_000)).await?);
+            figures.add(
+                *many,
+                *party,
+                in_flight(lanes, extent.count(20_000)).await.with_context(|| party.word())?,
+            );
         }
     }
     // The lanes hold the hub.

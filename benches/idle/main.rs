@@ -101,14 +101,14 @@ async fn measure(options: &Options) -> Result<()> {
     std::fs::create_dir_all(parent)?;
     let home = tempfile::Builder::new().prefix("idle").tempdir_in(parent)?;
     let hub = Hub::start(&programs, home.path()).await?;
-    let alone = resident(hub.pid()?)?;
+    let alone = hub.resident()?;
     let first = fleet::start(hub.api(), home.path(), "first", FIRST).await?;
     tokio::time::sleep(SETTLE).await;
-    let before = resident(hub.pid()?)?;
+    let before = hub.resident()?;
     let rest = fleet::start(hub.api(), home.path(), "rest", options.nodes).await?;
-    let busy = resident(hub.pid()?)?;
+    let busy = hub.resident()?;
     tokio::time::sleep(SETTLE).await;
-    let after = resident(hub.pid()?)?;
+    let after = hub.resident()?;
     let each = (after - before) / options.nodes as f64;
 
     println!("\nresident memory of the hub                      KiB");
@@ -124,13 +124,4 @@ async fn measure(options: &Options) -> Result<()> {
         bail!("a node costs more than {LIMIT} KiB");
     }
     Ok(())
-}
-
-/// Resident memory of a process, in KiB.
-fn resident(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .context("the memory of a process can be read on Linux only")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let value = line.and_then(|line| line.split_whitespace().next());
-    value.context("no VmRSS")?.parse().context("VmRSS is no number")
 }

@@ -27,10 +27,7 @@ pub(crate) fn check_lengths(sources: &Sources, most: usize) -> Vec<String> {
 pub(crate) fn check_names(sources: &Sources) -> Vec<String> {
     let mut faults = Vec::new();
     for file in sources.files() {
-        for part in Path::new(&file.path)
-            .iter()
-            .filter_map(|part| part.to_str())
-        {
+        for part in Path::new(&file.path).iter().filter_map(|part| part.to_str()) {
             let name = part.trim_end_matches(".rs");
             if let Some(word) = name.split(['_', '-']).find(|word| is_vague(word)) {
                 faults.push(format!(
@@ -119,10 +116,7 @@ mod tests {
             "Utils",
         ];
         for name in refused {
-            for path in [
-                format!("crates/a/src/{name}.rs"),
-                format!("tests/{name}/mod.rs"),
-            ] {
+            for path in [format!("crates/a/src/{name}.rs"), format!("tests/{name}/mod.rs")] {
                 assert_eq!(check_names(&Sources::of(&[(&path, "")])).len(), 1, "{path}");
             }
         }
@@ -130,27 +124,14 @@ mod tests {
 
     #[test]
     fn accepts_names_that_say_something() {
-        for name in [
-            "import",
-            "important",
-            "utilisation",
-            "community",
-            "management",
-            "status",
-        ] {
-            assert_eq!(
-                check_names(&Sources::of(&[(&format!("tests/{name}.rs"), "")])),
-                [""; 0]
-            );
+        for name in ["import", "important", "utilisation", "community", "management", "status"] {
+            assert_eq!(check_names(&Sources::of(&[(&format!("tests/{name}.rs"), "")])), [""; 0]);
         }
     }
 
     #[test]
     fn lets_the_root_be_excepted() {
-        let bans = [Ban {
-            except: &["lib"],
-            ..BANS[0]
-        }];
+        let bans = [Ban { except: &["lib"], ..BANS[0] }];
         let sources = Sources::of(&[
             ("crates/a/src/lib.rs", "pub use wire::Message;"),
             ("crates/a/src/edge.rs", "use wire::Message;"),
@@ -166,14 +147,8 @@ mod tests {
             ("crates/a/src/lib.rs", "pub use wire::Message;"),
             ("crates/a/src/edge.rs", "use wire::Message;"),
             ("crates/a/src/inner/edge/deep.rs", "use wire::Message;"),
-            (
-                "crates/a/src/inner/rule.rs",
-                "// wire::Message\n\nfn f(x: wire::Message) {}",
-            ),
-            (
-                "crates/a/src/edges.rs",
-                "#[cfg(test)] use wire::Message;\nuse wire::Messages;",
-            ),
+            ("crates/a/src/inner/rule.rs", "// wire::Message\n\nfn f(x: wire::Message) {}"),
+            ("crates/a/src/edges.rs", "#[cfg(test)] use wire::Message;\nuse wire::Messages;"),
             ("crates/b/src/lib.rs", "use wire::Message;"),
         ]);
         let expected = [

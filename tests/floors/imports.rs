@@ -55,10 +55,7 @@ fn kind<'a>(tokens: &[Token<'a>], at: usize) -> Option<Kind<'a>> {
 /// Whether a brace behind `tokens` opens an inline module.
 fn begins_module(tokens: &[Token<'_>]) -> bool {
     let mut last = tokens.iter().rev().map(|token| token.kind);
-    matches!(
-        (last.next(), last.next()),
-        (Some(Kind::Word(_)), Some(Kind::Word("mod")))
-    )
+    matches!((last.next(), last.next()), (Some(Kind::Word(_)), Some(Kind::Word("mod"))))
 }
 
 /// Whether the word at `at` is the first name of a path (`self::` in front of it does not count).
@@ -83,19 +80,13 @@ fn tree<'a>(tokens: &[Token<'a>], mut level: usize, out: &mut Vec<Import<'a>>) -
             (Some(Kind::Word("super" | "self")), _) | (None, _) => return at + 1,
             (Some(Kind::Word(name)), _) => {
                 if level == 0 {
-                    out.push(Import {
-                        name,
-                        line: tokens[at].line,
-                    });
+                    out.push(Import { name, line: tokens[at].line });
                 }
                 return at + 1;
             }
             (Some(Kind::Sign('*')), _) => {
                 if level == 0 {
-                    out.push(Import {
-                        name: "*",
-                        line: tokens[at].line,
-                    });
+                    out.push(Import { name: "*", line: tokens[at].line });
                 }
                 return at + 1;
             }
@@ -140,10 +131,7 @@ mod tests {
         let path = format!("crates/a/src/{file}");
         let sources = Sources::of(&[(&path, text)]);
         let modules = sources.modules("a");
-        let names = modules
-            .iter()
-            .flat_map(imports)
-            .map(|import| import.name.to_owned());
+        let names = modules.iter().flat_map(imports).map(|import| import.name.to_owned());
         names.collect()
     }
 
@@ -158,26 +146,14 @@ mod tests {
     fn reads_grouped_trees() {
         let text =
             "use crate::{one::{a, b::{c, d}}, two, self, three::*, {four, five::e}}; use crate::*;";
-        assert_eq!(
-            names("a.rs", text),
-            ["one", "two", "three", "four", "five", "*"]
-        );
+        assert_eq!(names("a.rs", text), ["one", "two", "three", "four", "five", "*"]);
     }
 
     #[test]
     fn follows_super_up_to_the_root() {
-        assert_eq!(
-            names("a.rs", "use super::one::X; use self::inner::Y;"),
-            ["one"]
-        );
-        assert_eq!(
-            names("a/b.rs", "use super::own::X; use super::super::one::Y;"),
-            ["one"]
-        );
-        assert_eq!(
-            names("a/b.rs", "use super::{own, super::{one, two::T}};"),
-            ["one", "two"]
-        );
+        assert_eq!(names("a.rs", "use super::one::X; use self::inner::Y;"), ["one"]);
+        assert_eq!(names("a/b.rs", "use super::own::X; use super::super::one::Y;"), ["one"]);
+        assert_eq!(names("a/b.rs", "use super::{own, super::{one, two::T}};"), ["one", "two"]);
         assert_eq!(names("a/mod.rs", "use self::super::one::X;"), ["one"]);
         assert_eq!(names("lib.rs", "use self::one::X;"), [""; 0]);
     }
@@ -191,10 +167,7 @@ mod tests {
 
     #[test]
     fn takes_visibility_for_no_import() {
-        assert_eq!(
-            names("a/b.rs", "pub(crate) fn f() {} pub(super) fn g() {}"),
-            [""; 0]
-        );
+        assert_eq!(names("a/b.rs", "pub(crate) fn f() {} pub(super) fn g() {}"), [""; 0]);
     }
 
     #[test]

@@ -25,11 +25,7 @@ pub(crate) enum Kind<'a> {
 
 /// Cuts `text` into tokens.
 pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut cursor = Cursor {
-        text,
-        at: 0,
-        line: 1,
-    };
+    let mut cursor = Cursor { text, at: 0, line: 1 };
     let mut out = Vec::new();
     while let Some(first) = cursor.first() {
         let line = cursor.line;
@@ -63,10 +59,7 @@ impl<'a> Cursor<'a> {
 
     /// Skips to behind the next `end`, or to the end of the text.
     fn skip_past(&mut self, end: &str) {
-        let bytes = self
-            .rest()
-            .find(end)
-            .map_or(self.rest().len(), |at| at + end.len());
+        let bytes = self.rest().find(end).map_or(self.rest().len(), |at| at + end.len());
         self.skip(bytes);
     }
 
@@ -155,9 +148,7 @@ fn is_word(char: char) -> bool {
 
 /// How many `#` the raw string has that `rest` begins with, or `None` where none begins.
 fn raw_string(rest: &str) -> Option<usize> {
-    let behind = ["br", "cr", "r"]
-        .into_iter()
-        .find_map(|prefix| rest.strip_prefix(prefix))?;
+    let behind = ["br", "cr", "r"].into_iter().find_map(|prefix| rest.strip_prefix(prefix))?;
     let hashes = behind.len() - behind.trim_start_matches('#').len();
     behind[hashes..].starts_with('"').then_some(hashes)
 }
@@ -167,12 +158,10 @@ mod tests {
     use super::tokens;
 
     fn words(text: &str) -> Vec<(&str, usize)> {
-        let words = tokens(text)
-            .into_iter()
-            .filter_map(|token| match token.kind {
-                Kind::Word(word) => Some((word, token.line)),
-                Kind::Sep | Kind::Sign(_) => None,
-            });
+        let words = tokens(text).into_iter().filter_map(|token| match token.kind {
+            Kind::Word(word) => Some((word, token.line)),
+            Kind::Sep | Kind::Sign(_) => None,
+        });
         words.collect()
     }
 
@@ -209,17 +198,9 @@ mod tests {
 
     #[test]
     fn tells_a_path_from_a_type_mark() {
-        let kinds: Vec<_> = tokens("a::b: c")
-            .into_iter()
-            .map(|token| token.kind)
-            .collect();
-        let expected = [
-            Kind::Word("a"),
-            Kind::Sep,
-            Kind::Word("b"),
-            Kind::Sign(':'),
-            Kind::Word("c"),
-        ];
+        let kinds: Vec<_> = tokens("a::b: c").into_iter().map(|token| token.kind).collect();
+        let expected =
+            [Kind::Word("a"), Kind::Sep, Kind::Word("b"), Kind::Sign(':'), Kind::Word("c")];
         assert_eq!(kinds, expected);
     }
 }

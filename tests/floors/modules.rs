@@ -8,10 +8,7 @@ use crate::table::Floors;
 /// Returns one sentence for every import that does not go down, and for every module that has no
 /// floor.
 pub(crate) fn check(sources: &Sources, table: &[Floors]) -> Vec<String> {
-    table
-        .iter()
-        .flat_map(|floors| check_crate(&sources.modules(floors.krate), floors))
-        .collect()
+    table.iter().flat_map(|floors| check_crate(&sources.modules(floors.krate), floors)).collect()
 }
 
 fn check_crate(modules: &[Module<'_>], table: &Floors) -> Vec<String> {
@@ -54,10 +51,7 @@ fn check_crate(modules: &[Module<'_>], table: &Floors) -> Vec<String> {
 
 /// How far below the top the module stands.
 fn floor(table: &Floors, module: &str) -> Option<usize> {
-    table
-        .floors
-        .iter()
-        .position(|floor| floor.contains(&module))
+    table.floors.iter().position(|floor| floor.contains(&module))
 }
 
 mod tests {
@@ -65,30 +59,19 @@ mod tests {
     use crate::source::Sources;
     use crate::table::Floors;
 
-    const TABLE: &[Floors] = &[Floors {
-        krate: "a",
-        floors: &[&["top"], &["left", "right"], &["low"]],
-    }];
+    const TABLE: &[Floors] =
+        &[Floors { krate: "a", floors: &[&["top"], &["left", "right"], &["low"]] }];
 
     fn faults(file: &str, text: &str) -> Vec<String> {
-        check(
-            &Sources::of(&[(&format!("crates/a/src/{file}"), text)]),
-            TABLE,
-        )
+        check(&Sources::of(&[(&format!("crates/a/src/{file}"), text)]), TABLE)
     }
 
     #[test]
     fn lets_imports_go_down() {
         let text = "use crate::low::X;\nuse super::low;\nuse crate::left::own;\nuse std::fmt;";
         assert_eq!(faults("left.rs", text), [""; 0]);
-        assert_eq!(
-            faults("lib.rs", "mod unknown; pub use crate::unknown::X;"),
-            [""; 0]
-        );
-        assert_eq!(
-            faults("low.rs", "#[cfg(test)] mod tests { use crate::top; }"),
-            [""; 0]
-        );
+        assert_eq!(faults("lib.rs", "mod unknown; pub use crate::unknown::X;"), [""; 0]);
+        assert_eq!(faults("low.rs", "#[cfg(test)] mod tests { use crate::top; }"), [""; 0]);
     }
 
     #[test]
@@ -105,10 +88,7 @@ mod tests {
         let found = faults("left/deep.rs", "fn f() { crate::right::g() }");
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("`left` imports `right`, which stands on the same floor"));
-        assert_eq!(
-            faults("left/deep.rs", "use super::super::right::g;").len(),
-            1
-        );
+        assert_eq!(faults("left/deep.rs", "use super::super::right::g;").len(), 1);
     }
 
     #[test]

@@ -77,22 +77,13 @@ impl Graph {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
             // Without the filter, cargo fetches the packages of every other platform first.
-            .args([
-                "metadata",
-                "--format-version",
-                "1",
-                "--filter-platform",
-                "host-tuple",
-            ])
+            .args(["metadata", "--format-version", "1", "--filter-platform", "host-tuple"])
             .args(["--all-features", "--locked"])
             .current_dir(root)
             .output()
             .context("cannot run cargo metadata")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "cargo metadata failed: {complaint}"
-        );
+        ensure!(output.status.success(), "cargo metadata failed: {complaint}");
         Self::parse(&output.stdout).context("cannot read what cargo metadata printed")
     }
 
@@ -102,28 +93,16 @@ impl Graph {
         for node in metadata.resolve.nodes {
             let found = node.deps.into_iter().map(|edge| Edge {
                 to: edge.pkg,
-                dev: edge
-                    .dep_kinds
-                    .iter()
-                    .all(|kind| kind.kind.as_deref() == Some("dev")),
+                dev: edge.dep_kinds.iter().all(|kind| kind.kind.as_deref() == Some("dev")),
             });
             edges.entry(node.id).or_default().extend(found);
         }
         let node = |package: MetadataPackage| {
             let edges = edges.remove(&package.id).unwrap_or_default();
-            (
-                package.id,
-                Node {
-                    name: package.name,
-                    edges,
-                },
-            )
+            (package.id, Node { name: package.name, edges })
         };
         let nodes = metadata.packages.into_iter().map(node).collect();
-        Ok(Self {
-            nodes,
-            members: metadata.workspace_members,
-        })
+        Ok(Self { nodes, members: metadata.workspace_members })
     }
 
     /// The names of the workspace's packages.
@@ -175,22 +154,16 @@ pub(crate) fn check(graph: &Graph, table: &[Package]) -> Vec<String> {
     for id in &graph.members {
         let name = graph.name(id);
         let Some(rule) = table.iter().find(|package| package.name == name) else {
-            faults.push(format!(
-                "the package `{name}` has no floor; add it to PACKAGES"
-            ));
+            faults.push(format!("the package `{name}` has no floor; add it to PACKAGES"));
             continue;
         };
         for edge in graph.edges(id) {
             let other = graph.name(&edge.to);
             if graph.members.contains(&edge.to) && !rule.on.contains(&other) {
-                faults.push(format!(
-                    "`{name}` depends on `{other}`, which is not below it"
-                ));
+                faults.push(format!("`{name}` depends on `{other}`, which is not below it"));
             }
             if other == "anyhow" && !edge.dev && !rule.anyhow {
-                faults.push(format!(
-                    "`{name}` depends on `anyhow`: only programs and tests may"
-                ));
+                faults.push(format!("`{name}` depends on `anyhow`: only programs and tests may"));
             }
         }
         for banned in rule.never {

@@ -48,21 +48,14 @@ impl Sources {
         for folder in FOLDERS {
             sources.read(&root.join(folder), folder)?;
         }
-        sources
-            .files
-            .sort_by(|left, right| left.path.cmp(&right.path));
+        sources.files.sort_by(|left, right| left.path.cmp(&right.path));
         Ok(sources)
     }
 
     /// Makes sources up.
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
-        let file = |&(path, text): &(&str, &str)| File {
-            path: path.into(),
-            text: text.into(),
-        };
-        Self {
-            files: files.iter().map(file).collect(),
-        }
+        let file = |&(path, text): &(&str, &str)| File { path: path.into(), text: text.into() };
+        Self { files: files.iter().map(file).collect() }
     }
 
     /// Every file.
@@ -84,16 +77,8 @@ impl Sources {
             };
             let names = names(inner);
             let (tokens, declared) = test_code::strip(&tokens(&file.text));
-            test_files.extend(
-                declared
-                    .into_iter()
-                    .map(|name| [&names[..], &[name]].concat()),
-            );
-            modules.push(Module {
-                path: &file.path,
-                names,
-                tokens,
-            });
+            test_files.extend(declared.into_iter().map(|name| [&names[..], &[name]].concat()));
+            modules.push(Module { path: &file.path, names, tokens });
         }
         modules.retain(|module| !test_files.iter().any(|test| module.names.starts_with(test)));
         modules
@@ -113,10 +98,7 @@ impl Sources {
                     self.read(&entry.path(), &path)?;
                 }
             } else if file_name.ends_with(".rs") {
-                self.files.push(File {
-                    text: fs::read_to_string(entry.path())?,
-                    path,
-                });
+                self.files.push(File { text: fs::read_to_string(entry.path())?, path });
             }
         }
         Ok(())
@@ -149,16 +131,9 @@ impl Module<'_> {
             wanted.push(Kind::Word(name));
         }
         let same = |window: &&[Token<'_>]| {
-            window
-                .iter()
-                .map(|token| token.kind)
-                .eq(wanted.iter().copied())
+            window.iter().map(|token| token.kind).eq(wanted.iter().copied())
         };
-        self.tokens
-            .windows(wanted.len())
-            .filter(same)
-            .map(|window| window[0].line)
-            .collect()
+        self.tokens.windows(wanted.len()).filter(same).map(|window| window[0].line).collect()
     }
 }
 
@@ -194,16 +169,8 @@ mod tests {
             ("crates/a/src/one/two.rs", ""),
             ("crates/ab/src/lib.rs", ""),
         ]);
-        let paths: Vec<&str> = sources
-            .modules("a")
-            .iter()
-            .map(|module| module.path)
-            .collect();
-        let expected = [
-            "crates/a/src/lib.rs",
-            "crates/a/src/one.rs",
-            "crates/a/src/one/two.rs",
-        ];
+        let paths: Vec<&str> = sources.modules("a").iter().map(|module| module.path).collect();
+        let expected = ["crates/a/src/lib.rs", "crates/a/src/one.rs", "crates/a/src/one/two.rs"];
         assert_eq!(paths, expected);
     }
 

@@ -17,12 +17,8 @@ pub(crate) const MODULES: &[Floors] = &[
         floors: &[
             &["contract"],
             &["memory"],
-            &[
-                "session", "registry", "mirror", "skill", "account", "report",
-            ],
-            &[
-                "change", "task", "policy", "envelope", "node", "invite", "proof",
-            ],
+            &["session", "registry", "mirror", "skill", "account", "report"],
+            &["change", "task", "policy", "envelope", "node", "invite", "proof"],
             &["tree", "delta", "ignore", "capability"],
             &["error"],
             &["id", "path", "digest", "timestamp", "base64_bytes"],
@@ -45,9 +41,7 @@ pub(crate) const MODULES: &[Floors] = &[
             &["builder"],
             &["node"],
             &["runner", "mirror"],
-            &[
-                "uplink", "sandbox", "skills", "identity", "health", "config",
-            ],
+            &["uplink", "sandbox", "skills", "identity", "health", "config"],
         ],
     },
 ];
@@ -66,19 +60,9 @@ pub(crate) struct Ban {
     pub(crate) reason: &'static str,
 }
 
-const LIBRARIES: &[&str] = &[
-    "cortex-core",
-    "cortex-proto",
-    "cortex-hub-lib",
-    "cortex-node-lib",
-];
-const CRATES: &[&str] = &[
-    "cortex-core",
-    "cortex-proto",
-    "cortex-hub-lib",
-    "cortex-node-lib",
-    "cortex-cli",
-];
+const LIBRARIES: &[&str] = &["cortex-core", "cortex-proto", "cortex-hub-lib", "cortex-node-lib"];
+const CRATES: &[&str] =
+    &["cortex-core", "cortex-proto", "cortex-hub-lib", "cortex-node-lib", "cortex-cli"];
 const NO_IO: &str = "the core has no sockets, files, clock or processes: take it as an argument";
 
 /// Names that are banned, and the edges that are excepted.
@@ -143,49 +127,14 @@ pub(crate) const BANS: &[Ban] = &[
         except: &[],
         reason: "every channel is bounded: decide what happens when it is full",
     },
-    Ban {
-        path: "std::fs",
-        crates: &["cortex-core"],
-        except: &[],
-        reason: NO_IO,
-    },
-    Ban {
-        path: "std::net",
-        crates: &["cortex-core"],
-        except: &[],
-        reason: NO_IO,
-    },
-    Ban {
-        path: "std::process",
-        crates: &["cortex-core"],
-        except: &[],
-        reason: NO_IO,
-    },
-    Ban {
-        path: "SystemTime::now",
-        crates: &["cortex-core"],
-        except: &[],
-        reason: NO_IO,
-    },
-    Ban {
-        path: "Instant::now",
-        crates: &["cortex-core"],
-        except: &[],
-        reason: NO_IO,
-    },
-    Ban {
-        path: "now_utc",
-        crates: &["cortex-core"],
-        except: &[],
-        reason: NO_IO,
-    },
+    Ban { path: "std::fs", crates: &["cortex-core"], except: &[], reason: NO_IO },
+    Ban { path: "std::net", crates: &["cortex-core"], except: &[], reason: NO_IO },
+    Ban { path: "std::process", crates: &["cortex-core"], except: &[], reason: NO_IO },
+    Ban { path: "SystemTime::now", crates: &["cortex-core"], except: &[], reason: NO_IO },
+    Ban { path: "Instant::now", crates: &["cortex-core"], except: &[], reason: NO_IO },
+    Ban { path: "now_utc", crates: &["cortex-core"], except: &[], reason: NO_IO },
     // A new identifier holds the time of its making; nothing decides by it.
-    Ban {
-        path: "now_v7",
-        crates: &["cortex-core"],
-        except: &["id"],
-        reason: NO_IO,
-    },
+    Ban { path: "now_v7", crates: &["cortex-core"], except: &["id"], reason: NO_IO },
 ];
 
 /// One package of the workspace and what it may stand on.
@@ -234,36 +183,19 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package {
         name: "cortex-node-lib",
         on: &["cortex-core", "cortex-hub-proto"],
-        never: &[
-            "cortex-hub-lib",
-            "cortex-cli",
-            "clap",
-            "sea-orm",
-            "sqlx-core",
-        ],
+        never: &["cortex-hub-lib", "cortex-cli", "clap", "sea-orm", "sqlx-core"],
         anyhow: false,
     },
     Package {
         name: "cortex-cli",
-        on: &[
-            "cortex-core",
-            "cortex-hub-proto",
-            "cortex-hub-lib",
-            "cortex-node-lib",
-        ],
+        on: &["cortex-core", "cortex-hub-proto", "cortex-hub-lib", "cortex-node-lib"],
         never: &[],
         anyhow: true,
     },
     // The root package: examples, benchmarks and flow tests.
     Package {
         name: "cortex",
-        on: &[
-            "cortex-core",
-            "cortex-hub-proto",
-            "cortex-hub-lib",
-            "cortex-node-lib",
-            "cortex-cli",
-        ],
+        on: &["cortex-core", "cortex-hub-proto", "cortex-hub-lib", "cortex-node-lib", "cortex-cli"],
         never: &[],
         anyhow: false,
     },
@@ -276,6 +208,5 @@ pub(crate) const MOST_LINES: usize = 400;
 pub(crate) const GENERATED: &str = "generated";
 
 /// Words that say nothing about what is in a file, singular; a plural `s` is found too.
-pub(crate) const VAGUE: &[&str] = &[
-    "common", "helper", "imp", "impl", "manager", "misc", "util", "utility", "utilitie",
-];
+pub(crate) const VAGUE: &[&str] =
+    &["common", "helper", "imp", "impl", "manager", "misc", "util", "utility", "utilitie"];

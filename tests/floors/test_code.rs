@@ -26,30 +26,15 @@ pub(crate) fn strip<'a>(tokens: &[Token<'a>]) -> (Vec<Token<'a>>, Vec<&'a str>) 
 
 /// How many tokens the attribute `#[cfg(test)]` has that `tokens` begin with.
 fn behind_test_attribute(tokens: &[Token<'_>]) -> Option<usize> {
-    let opening = [
-        Kind::Sign('#'),
-        Kind::Sign('['),
-        Kind::Word("cfg"),
-        Kind::Sign('('),
-    ];
+    let opening = [Kind::Sign('#'), Kind::Sign('['), Kind::Word("cfg"), Kind::Sign('(')];
     let all = [Kind::Word("all"), Kind::Sign('(')];
     let begins = |at: usize, with: &[Kind<'_>]| {
-        tokens
-            .iter()
-            .skip(at)
-            .map(|token| token.kind)
-            .take(with.len())
-            .eq(with.iter().copied())
+        tokens.iter().skip(at).map(|token| token.kind).take(with.len()).eq(with.iter().copied())
     };
     if !begins(0, &opening) {
         return None;
     }
-    let at = opening.len()
-        + if begins(opening.len(), &all) {
-            all.len()
-        } else {
-            0
-        };
+    let at = opening.len() + if begins(opening.len(), &all) { all.len() } else { 0 };
     if !begins(at, &[Kind::Word("test")]) {
         return None;
     }
@@ -126,19 +111,13 @@ mod tests {
              #[cfg(test)] use e::{f, g}; h; \
              #[cfg(test)] #[expect(x, reason = \"{\")] fn i(j: [u8; 3]) -> k { l } m; \
              struct n { #[cfg(test)] o: (p, q), r: s, #[cfg(all(test, unix))] t: u } v;";
-        assert_eq!(
-            stripped(text).0,
-            ["a", "d", "h", "m", "struct", "n", "r", "s", "v"]
-        );
+        assert_eq!(stripped(text).0, ["a", "d", "h", "m", "struct", "n", "r", "s", "v"]);
     }
 
     #[test]
     fn names_test_files_and_keeps_shipped_ones() {
         let text = "#[cfg(test)] mod tests; #[cfg(test)] pub(crate) mod more; mod shipped;";
-        assert_eq!(
-            stripped(text),
-            (vec!["mod", "shipped"], vec!["tests", "more"])
-        );
+        assert_eq!(stripped(text), (vec!["mod", "shipped"], vec!["tests", "more"]));
     }
 
     #[test]
@@ -146,9 +125,7 @@ mod tests {
         let kept = stripped("#[cfg(any(test, unix))] a; #[cfg(not(test))] b; #[cfg(tested)] c;").0;
         assert_eq!(
             kept,
-            [
-                "cfg", "any", "test", "unix", "a", "cfg", "not", "test", "b", "cfg", "tested", "c"
-            ]
+            ["cfg", "any", "test", "unix", "a", "cfg", "not", "test", "b", "cfg", "tested", "c"]
         );
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use cortex_core::ErrorKind;
 use cortex_core::registry::NodeChange;
 use cortex_hub_lib::InviteDraft;
-use cortex_node_lib::config::Environment;
 use cortex_node_lib::NodeBuilder;
+use cortex_node_lib::config::Environment;
 use cortex_node_lib::config::NodeConfig;
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,8 @@ async fn fails(sandbox: &Sandbox, yaml: &str, name: &str) -> cortex_core::Error 
     let mut config = NodeConfig::load(&path, &Environment::empty()).unwrap().config;
     config.data_dir = sandbox.path(&format!("{name}-data"));
     let (_node, driver) = NodeBuilder::new(config).build().unwrap();
-    wait(driver.run(CancellationToken::new())).await.expect_err("the node does not get in")
+    let running = Box::pin(driver.run(CancellationToken::new()));
+    wait(running).await.expect_err("the node does not get in")
 }
 
 async fn issue(sandbox: &Sandbox, name: &str) -> cortex_hub_lib::IssuedInvite {
@@ -95,7 +96,9 @@ async fn a_removed_node_is_cut_off_for_ever_and_its_name_is_free() {
     assert!(sandbox.hub.node(&sandbox.who, "lab").await.is_err());
     let ended = node.ended().await;
     assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::Denied));
-    let next = sandbox.node("lab").await;
+    let config = sandbox.invite("lab").await;
+    let next = sandbox.start_node(&config, "lab-again", |builder| builder).await;
+    assert_eq!(next.node.name().as_deref(), Some("lab"));
     assert_ne!(next.node.id(), first);
     next.stop().await;
     sandbox.stop().await;

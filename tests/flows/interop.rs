@@ -6,11 +6,13 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 
 use bytes::Bytes;
+use cortex_core::invite::Fate;
 use cortex_core::node::Status;
 use cortex_core::policy::Rule;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::task::Outcome;
 use cortex_core::task::ShellWork;
+use cortex_core::task::Stream;
 use cortex_core::task::TaskSpec;
 use cortex_core::task::Work;
 use cortex_core::timestamp::Timestamp;
@@ -114,6 +116,49 @@ async fn a_python_node_enrols_and_runs_tasks() {
     let done = wait(assistant.finish(task.id)).await.unwrap();
     assert_eq!(done.task.outcome, Some(Outcome::Cancelled { processes: 2 }));
 
+    assert!(ended(node).await.success());
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_node_says_nothing_to_a_hub_that_is_not_pinned() {
+    let sandbox = Sandbox::start().await;
+    let config = sandbox.invite("py").await;
+    let text = std::fs::read_to_string(&config).unwrap();
+    let mut runs = text.split(|c: char| !c.is_ascii_hexdigit());
+    let pin = runs.find(|run| run.len() == 64).expect("a SHA-256 in hex");
+    std::fs::write(&config, text.replace(pin, &"ab".repeat(32))).unwrap();
+    let mut command = node_py();
+    command.arg("--config").arg(&config).arg("--data-dir").arg(sandbox.path("py-data"));
+    let output = wait(command.output()).await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains("ca_spki_sha256 pins"), "{errors}");
+    let invites = sandbox.hub.invites(&sandbox.who).await.unwrap();
+    assert_eq!(invites[0].fate, Fate::Open);
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_node_works_on_through_a_restart_of_the_hub() {
+    let sandbox = Sandbox::start().await;
+    let config = sandbox.invite("py").await;
+    let node = start(&sandbox, &config, 1).await;
+    let assistant = assistant(&sandbox).await;
+    // Much of it is on its way, sent and not acknowledged, when the stream is cut.
+    let task = assistant.submit("py", TaskSpec::argv(["seq", "2000000"])).await.unwrap();
+    first_output(&sandbox, &task).await;
+    let sandbox = sandbox.restart().await;
+    let done = sandbox.finish(&task).await;
+    assert_eq!((&done.outcome, done.attempt), (&Some(Outcome::Exited { code: 0 }), 1));
+    let mut text = Vec::new();
+    while (text.len() as u64) < done.output.stored() {
+        let (hub, offset) = (&sandbox.hub, text.len() as u64);
+        let part =
+            hub.output(&sandbox.who, task.id, Stream::Stdout, offset, 1 << 20).await.unwrap();
+        text.extend_from_slice(&part.data);
+    }
+    let wanted: String = (1..=2_000_000).map(|number| format!("{number}\n")).collect();
+    assert!(text == wanted.as_bytes(), "{} bytes instead of {}", text.len(), wanted.len());
     assert!(ended(node).await.success());
     sandbox.stop().await;
 }

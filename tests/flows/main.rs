@@ -1,5 +1,7 @@
 //! Whole flows through a hub and its nodes in one process, on real sockets and real disks.
 
+#![expect(clippy::unwrap_used, reason = "a flow that fails shows its place")]
+
 mod access;
 mod admission;
 mod interop;

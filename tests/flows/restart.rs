@@ -37,7 +37,8 @@ async fn a_running_task_survives_a_restart_of_the_hub() {
     let mut text = part.data.to_vec();
     while (text.len() as u64) < part.stored {
         let offset = text.len() as u64;
-        let more = hub.output(&sandbox.who, task.id, Stream::Stdout, offset, 1 << 20).await.unwrap();
+        let more =
+            hub.output(&sandbox.who, task.id, Stream::Stdout, offset, 1 << 20).await.unwrap();
         text.extend_from_slice(&more.data);
     }
     assert_eq!(String::from_utf8(text).unwrap(), "before\nbetween\nafter\n");

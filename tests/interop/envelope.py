@@ -171,7 +171,8 @@ def stream_proof(hub: bytes, node: bytes, nonce: bytes, boot: bytes, generation:
 
 
 def self_test() -> int:
-    """Checks the published vector, and that no flipped bit is accepted; counts the flips."""
+    """Checks the published vector, each refusal, and that no flipped bit is accepted; counts the
+    flips."""
     key, payload = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32), bytes.fromhex("0a026c7312022d6c")
     public = key.public_key().public_bytes_raw()
     _same(public.hex(), "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c")
@@ -197,17 +198,36 @@ def self_test() -> int:
     keys = {key_id(public): key.public_key()}
     expected = Expected(keys, hub, node, 5, 41, policy, 1_700_000_000_000)
     _same(verify(data, signature, payload, expected), told)
+    for change, code in [
+        ({"keys": {}}, "UNKNOWN_KEY"),
+        ({"hub": node}, "WRONG_ADDRESS"),
+        ({"node": hub}, "WRONG_ADDRESS"),
+        ({"epoch": 6}, "FENCED"),
+        ({"last_sequence": 42}, "REPLAY"),
+        ({"now_ms": told.issued_at - CLOCK_SKEW_MS - 1}, "CLOCK_SKEW"),
+        ({"now_ms": told.expires_at + CLOCK_SKEW_MS + 1}, "CLOCK_SKEW"),
+        ({"policy": digest}, "POLICY_STALE"),
+    ]:
+        _same(_refusal(data, signature, payload, expected._replace(**change)), code)
+    _same(_refusal(data[:-1], signature, payload, expected), "MALFORMED")
+    _same(_refusal(data, signature[::-1], payload, expected), "BAD_SIGNATURE")
+    _same(_refusal(data, signature, payload + b"\0", expected), "PAYLOAD_MISMATCH")
     for bit in range(len(data) * 8):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
-        try:
-            verify(bytes(flipped), signature, payload, expected)
-        except Refusal:
-            continue
-        raise AssertionError(f"bit {bit} was flipped and nobody noticed")
+        if _refusal(bytes(flipped), signature, payload, expected) is None:
+            raise AssertionError(f"bit {bit} was flipped and nobody noticed")
     _same(format_id("nod", node), "nod_02081040g2081040g2081040g2")
     _same(parse_id("nod", format_id("nod", node)), node)
     return len(data) * 8
+
+
+def _refusal(*arguments) -> str | None:
+    try:
+        verify(*arguments)
+    except Refusal as refusal:
+        return refusal.code
+    return None
 
 
 def _same(found: object, wanted: object) -> None:

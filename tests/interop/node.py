@@ -73,6 +73,8 @@ class Node:
                     await self.converse(channel)
                 delay = 0.5
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError, OSError) as error:
+                if self.stopping.is_set():
+                    break
                 status = error if isinstance(error, grpc.aio.AioRpcError) else None
                 if status and status.code() in FOR_EVER:
                     raise SystemExit(f"the hub refuses this node: {status.details()}") from error

@@ -78,7 +78,7 @@ pub(crate) struct Globals {
     /// Use this context (see `cortex-cli context list`).
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) context: Option<String>,
-    /// URL of the hub, e.g. https://hub.example.com; before `CORTEX_HUB` and the context.
+    /// URL of the hub, e.g. `https://hub.example.com`; before `CORTEX_HUB` and the context.
     #[arg(long, value_name = "URL", global = true)]
     pub(crate) hub: Option<String>,
     /// File that holds an API token.

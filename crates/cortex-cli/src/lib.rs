@@ -13,6 +13,7 @@ mod logging;
 mod output;
 mod program;
 mod prompt;
+mod stop;
 
 pub use program::run_cli;
 pub use program::run_node;

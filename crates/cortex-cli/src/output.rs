@@ -68,7 +68,7 @@ impl Output {
                     page.items.iter().map(|item| json(item, false)).collect();
                 lines?.concat()
             }
-            Format::Name => page.items.iter().map(|item| format!("{}\n", item.name())).collect(),
+            Format::Name => page.items.iter().map(|item| format!("{}\n", item.key())).collect(),
             Format::Table => table::render(&page.items, now(), self.stdout_colors),
         };
         write_stdout(text.as_bytes())
@@ -84,7 +84,7 @@ impl Output {
                 let text = table::render_details(&item.details(now()), self.stdout_colors);
                 write_stdout(text.as_bytes())
             }
-            Format::Name => write_stdout(format!("{}\n", item.name()).as_bytes()),
+            Format::Name => write_stdout(format!("{}\n", item.key()).as_bytes()),
             Format::Json | Format::Jsonl => self.document(item),
         }
     }

@@ -191,35 +191,21 @@ impl Capabilities {
         check_text("os.family", &self.os.family)?;
         check_text("kernel", &self.kernel)?;
         check_text("arch", &self.arch)?;
-        check_list("disks", &self.disks, MAX_DISKS, |disk| {
-            vec![("mount", &disk.mount)]
-        })?;
+        check_list("disks", &self.disks, MAX_DISKS, |disk| vec![("mount", &disk.mount)])?;
         check_list("gpus", &self.gpus, MAX_GPUS, |gpu| {
             vec![("name", &gpu.name), ("vendor", &gpu.vendor)]
         })?;
         check_list("runtimes", &self.runtimes, MAX_RUNTIMES, |runtime| {
-            vec![
-                ("name", &runtime.name),
-                ("version", &runtime.version),
-                ("path", &runtime.path),
-            ]
+            vec![("name", &runtime.name), ("version", &runtime.version), ("path", &runtime.path)]
         })?;
         check_list("skills", &self.skills, MAX_SKILLS, |skill| {
             vec![("name", &skill.name), ("version", &skill.version)]
         })?;
-        check_named(
-            "runtimes",
-            self.runtimes.iter().map(|runtime| &runtime.name),
-        )?;
+        check_named("runtimes", self.runtimes.iter().map(|runtime| &runtime.name))?;
         check_named("skills", self.skills.iter().map(|skill| &skill.name))?;
         for (index, skill) in self.skills.iter().enumerate() {
-            if self.skills[..index]
-                .iter()
-                .any(|earlier| earlier.name == skill.name)
-            {
-                return Err(CapabilityError::Repeated {
-                    field: format!("skills[{index}].name"),
-                });
+            if self.skills[..index].iter().any(|earlier| earlier.name == skill.name) {
+                return Err(CapabilityError::Repeated { field: format!("skills[{index}].name") });
             }
         }
         check_labels(&self.labels)?;
@@ -241,15 +227,10 @@ impl Capabilities {
 
 fn check_text(field: &str, text: &str) -> Result<(), CapabilityError> {
     if text.len() > MAX_TEXT_BYTES {
-        return Err(CapabilityError::TooLong {
-            field: field.to_owned(),
-            found: text.len(),
-        });
+        return Err(CapabilityError::TooLong { field: field.to_owned(), found: text.len() });
     }
     if !is_inert(text) {
-        return Err(CapabilityError::Unprintable {
-            field: field.to_owned(),
-        });
+        return Err(CapabilityError::Unprintable { field: field.to_owned() });
     }
     Ok(())
 }
@@ -261,11 +242,7 @@ fn check_list<T>(
     texts: impl Fn(&T) -> Vec<(&'static str, &String)>,
 ) -> Result<(), CapabilityError> {
     if entries.len() > max {
-        return Err(CapabilityError::TooMany {
-            field,
-            found: entries.len(),
-            max,
-        });
+        return Err(CapabilityError::TooMany { field, found: entries.len(), max });
     }
     for (index, entry) in entries.iter().enumerate() {
         for (part, text) in texts(entry) {
@@ -281,9 +258,7 @@ fn check_named<'a>(
 ) -> Result<(), CapabilityError> {
     for (index, name) in names.enumerate() {
         if name.is_empty() {
-            return Err(CapabilityError::Empty {
-                field: format!("{field}[{index}].name"),
-            });
+            return Err(CapabilityError::Empty { field: format!("{field}[{index}].name") });
         }
     }
     Ok(())

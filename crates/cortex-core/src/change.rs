@@ -87,11 +87,7 @@ pub fn diff(from: &Tree, to: &Tree) -> Vec<Change> {
                 entry: Some(is.clone()),
             }),
             (Some((path, was)), None) => {
-                deleted.push(Change {
-                    path: path.clone(),
-                    parent: Some(was.hash()),
-                    entry: None,
-                });
+                deleted.push(Change { path: path.clone(), parent: Some(was.hash()), entry: None });
             }
             (None, None) => {}
         }
@@ -149,21 +145,13 @@ mod tests {
     #[test]
     fn a_change_reads_back_from_json() {
         let path = RelPath::new("a/b").unwrap();
-        let made = Change {
-            path: path.clone(),
-            parent: None,
-            entry: Some(Entry::Directory),
-        };
+        let made = Change { path: path.clone(), parent: None, entry: Some(Entry::Directory) };
         let json = serde_json::to_string(&made).unwrap();
         assert_eq!(json, r#"{"path":"a/b","entry":{"kind":"directory"}}"#);
         assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), made);
 
         let parent = Some(Entry::Directory.hash());
-        let deleted = Change {
-            path,
-            parent,
-            entry: None,
-        };
+        let deleted = Change { path, parent, entry: None };
         let json = serde_json::to_string(&deleted).unwrap();
         assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), deleted);
     }

@@ -124,12 +124,7 @@ mod tests {
     #[test]
     fn only_one_text_form_is_taken() {
         let text = Digest::of(b"abc").to_string();
-        for bad in [
-            text.to_uppercase(),
-            text[1..].into(),
-            format!("{text}0"),
-            "é".repeat(32),
-        ] {
+        for bad in [text.to_uppercase(), text[1..].into(), format!("{text}0"), "é".repeat(32)] {
             assert_eq!(bad.parse::<Digest>(), Err(ParseDigestError), "{bad}");
         }
         assert!(Digest::from_slice(&[0; 31]).is_none());

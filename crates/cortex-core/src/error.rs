@@ -60,7 +60,14 @@ impl Error {
     pub fn new(kind: Kind, operation: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
-            inner: Box::new(Inner { kind, operation, message, code: None, hint: None, source: None }),
+            inner: Box::new(Inner {
+                kind,
+                operation,
+                message,
+                code: None,
+                hint: None,
+                source: None,
+            }),
         }
     }
 

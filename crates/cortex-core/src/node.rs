@@ -194,7 +194,6 @@ impl Presence {
 
 /// What the hub sees of a node.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "lives for one call; never kept in numbers")]
 pub enum Sighting {
     /// It opened a control stream; the stream gets the next epoch.
     Opened {

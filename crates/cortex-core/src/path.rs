@@ -71,10 +71,7 @@ pub enum PathError {
         component: String,
     },
     /// A component has more than [`RelPath::MAX_COMPONENT_LEN`] bytes.
-    #[error(
-        "path has a component of {length} bytes, the limit is {}",
-        RelPath::MAX_COMPONENT_LEN
-    )]
+    #[error("path has a component of {length} bytes, the limit is {}", RelPath::MAX_COMPONENT_LEN)]
     ComponentTooLong {
         /// The component's length in bytes.
         length: usize,
@@ -139,9 +136,7 @@ impl RelPath {
     /// Whether it lies below `directory`, at any depth; no path lies below itself.
     #[must_use]
     pub fn is_below(&self, directory: &RelPath) -> bool {
-        self.0
-            .strip_prefix(directory.as_str())
-            .is_some_and(|rest| rest.starts_with('/'))
+        self.0.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
@@ -170,44 +165,27 @@ fn check_component(component: &str) -> Result<(), PathError> {
         _ => {}
     }
     if component.len() > RelPath::MAX_COMPONENT_LEN {
-        return Err(PathError::ComponentTooLong {
-            length: component.len(),
-        });
+        return Err(PathError::ComponentTooLong { length: component.len() });
     }
     if component.ends_with(['.', ' ']) {
-        return Err(PathError::Trailing {
-            component: component.to_owned(),
-        });
+        return Err(PathError::Trailing { component: component.to_owned() });
     }
     if is_device(component) {
-        return Err(PathError::Device {
-            component: component.to_owned(),
-        });
+        return Err(PathError::Device { component: component.to_owned() });
     }
     Ok(())
 }
 
 /// Windows opens the device for `NUL`, `nul.txt` and `nul .txt` alike.
 fn is_device(component: &str) -> bool {
-    let stem = component
-        .split_once('.')
-        .map_or(component, |(stem, _)| stem);
+    let stem = component.split_once('.').map_or(component, |(stem, _)| stem);
     let stem = stem.trim_end_matches(' ').to_ascii_lowercase();
-    if matches!(
-        stem.as_str(),
-        "con" | "prn" | "aux" | "nul" | "conin$" | "conout$"
-    ) {
+    if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$") {
         return true;
     }
-    let port = stem
-        .strip_prefix("com")
-        .or_else(|| stem.strip_prefix("lpt"))
-        .unwrap_or_default();
+    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt")).unwrap_or_default();
     let mut characters = port.chars();
-    matches!(
-        (characters.next(), characters.next()),
-        (Some('0'..='9' | '¹' | '²' | '³'), None)
-    )
+    matches!((characters.next(), characters.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
 }
 
 impl fmt::Display for RelPath {

@@ -137,10 +137,7 @@ impl SandboxPolicy {
     /// Makes the policy that allows every program, but no command lines.
     #[must_use]
     pub fn permissive() -> Self {
-        Self {
-            mode: Mode::Permissive,
-            ..Self::default()
-        }
+        Self { mode: Mode::Permissive, ..Self::default() }
     }
 
     /// Checks what concerns the policy as a whole; its rules are checked when they are made.
@@ -150,24 +147,15 @@ impl SandboxPolicy {
     pub fn validate(&self) -> Result<(), PolicyError> {
         for (list, rules) in [("allow", &self.allow), ("deny", &self.deny)] {
             if rules.len() > MAX_RULES {
-                return Err(PolicyError::TooManyRules {
-                    list,
-                    found: rules.len(),
-                });
+                return Err(PolicyError::TooManyRules { list, found: rules.len() });
             }
         }
         if let Some(index) = self.deny.iter().position(Rule::is_shell) {
-            return Err(PolicyError::ShellInDeny {
-                index,
-                label: label(&self.deny[index]),
-            });
+            return Err(PolicyError::ShellInDeny { index, label: label(&self.deny[index]) });
         }
         let torn = |rule: &Rule| rule.is_shell() && (rule.is_exact() || !rule.args().is_empty());
         if let Some(index) = self.allow.iter().position(torn) {
-            return Err(PolicyError::ShellWithArgs {
-                index,
-                label: label(&self.allow[index]),
-            });
+            return Err(PolicyError::ShellWithArgs { index, label: label(&self.allow[index]) });
         }
         match self.workspace_root.as_deref() {
             Some(root) if root.len() > MAX_ROOT_BYTES || root.contains('\0') => {
@@ -189,19 +177,10 @@ impl SandboxPolicy {
         };
         let args = invocation.args();
         let shown = shown(program.given);
-        if let Some(index) = self
-            .deny
-            .iter()
-            .position(|rule| rule.denies(&program, &args))
-        {
+        if let Some(index) = self.deny.iter().position(|rule| rule.denies(&program, &args)) {
             let rule = &self.deny[index];
-            let reason = rule
-                .reason()
-                .map_or_else(|| format!("{shown} is denied"), str::to_owned);
-            return Verdict::Refused {
-                rule: placed("deny", index, rule),
-                reason,
-            };
+            let reason = rule.reason().map_or_else(|| format!("{shown} is denied"), str::to_owned);
+            return Verdict::Refused { rule: placed("deny", index, rule), reason };
         }
         let is_line = matches!(invocation.command, Command::Line { .. });
         let allows = |rule: &Rule| match is_line {
@@ -209,9 +188,7 @@ impl SandboxPolicy {
             false => rule.allows(&program, &args),
         };
         if let Some(index) = self.allow.iter().position(allows) {
-            return Verdict::Allowed {
-                rule: Some(placed("allow", index, &self.allow[index])),
-            };
+            return Verdict::Allowed { rule: Some(placed("allow", index, &self.allow[index])) };
         }
         match self.mode {
             _ if is_line => Verdict::Refused {
@@ -267,18 +244,8 @@ impl TryFrom<Written> for SandboxPolicy {
     type Error = PolicyError;
 
     fn try_from(written: Written) -> Result<Self, PolicyError> {
-        let Written {
-            mode,
-            allow,
-            deny,
-            workspace_root,
-        } = written;
-        let policy = Self {
-            mode,
-            allow,
-            deny,
-            workspace_root,
-        };
+        let Written { mode, allow, deny, workspace_root } = written;
+        let policy = Self { mode, allow, deny, workspace_root };
         policy.validate()?;
         Ok(policy)
     }

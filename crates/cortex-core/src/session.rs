@@ -128,10 +128,7 @@ mod tests {
         let owner = UserId::from_bytes([2; 16]);
         let mut session = Session::new(SessionId::from_bytes([3; 16]), owner, "talk", now);
         session.apply(&Happening::Attached { node }, now).unwrap();
-        assert_eq!(
-            session.apply(&Happening::Attached { node }, now),
-            Err(SessionError::Attached)
-        );
+        assert_eq!(session.apply(&Happening::Attached { node }, now), Err(SessionError::Attached));
         session.apply(&Happening::Closed, now).unwrap();
         assert_eq!(session.apply(&Happening::Closed, now), Err(SessionError::Closed));
         session.apply(&Happening::Detached { node }, now).unwrap();

@@ -196,7 +196,12 @@ impl Task {
         Ok(())
     }
 
-    fn start(&mut self, attempt: u32, pid: Option<u32>, now: Timestamp) -> Result<(), TransitionError> {
+    fn start(
+        &mut self,
+        attempt: u32,
+        pid: Option<u32>,
+        now: Timestamp,
+    ) -> Result<(), TransitionError> {
         self.expect_attempt(attempt)?;
         // A cancel may overtake the report of the start: the start is recorded, the cancel stays.
         let is_first = self.started_at.is_none();
@@ -210,7 +215,13 @@ impl Task {
         Ok(())
     }
 
-    fn grow(&mut self, attempt: u32, stream: Stream, offset: u64, len: u32) -> Result<(), TransitionError> {
+    fn grow(
+        &mut self,
+        attempt: u32,
+        stream: Stream,
+        offset: u64,
+        len: u32,
+    ) -> Result<(), TransitionError> {
         self.expect_attempt(attempt)?;
         if !matches!(self.state, State::Running | State::Cancelling) {
             return Err(self.misfit("output"));

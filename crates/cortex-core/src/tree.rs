@@ -182,12 +182,9 @@ impl Tree {
     #[must_use]
     pub fn matches(&self, other: &Tree) -> bool {
         self.len() == other.len()
-            && self
-                .iter()
-                .zip(other.iter())
-                .all(|((path, entry), (other_path, other_entry))| {
-                    path == other_path && entry.matches(other_entry)
-                })
+            && self.iter().zip(other.iter()).all(|((path, entry), (other_path, other_entry))| {
+                path == other_path && entry.matches(other_entry)
+            })
     }
 
     /// Sets or removes one entry; the caller keeps the tree whole.
@@ -199,8 +196,7 @@ impl Tree {
     }
 
     fn holds(&self, path: &RelPath) -> bool {
-        path.parent_str()
-            .is_none_or(|parent| self.get(parent).is_some_and(Entry::is_directory))
+        path.parent_str().is_none_or(|parent| self.get(parent).is_some_and(Entry::is_directory))
     }
 }
 
@@ -215,17 +211,11 @@ mod tests {
     }
 
     fn file(bytes: &[u8], executable: bool) -> Entry {
-        Entry::File(File {
-            content: ContentId::of(bytes),
-            executable,
-            modified_ns: None,
-        })
+        Entry::File(File { content: ContentId::of(bytes), executable, modified_ns: None })
     }
 
     fn link(target: &str) -> Entry {
-        Entry::Symlink {
-            target: LinkTarget::new(target).unwrap(),
-        }
+        Entry::Symlink { target: LinkTarget::new(target).unwrap() }
     }
 
     /// Computed by another program; other implementations have to get the same.
@@ -236,14 +226,8 @@ mod tests {
                 file(b"abc", true),
                 "50fb6e1e232c825813ddb0ef36139bd1a5a432473512667f64eff93d8da0c09d",
             ),
-            (
-                Entry::Directory,
-                "71c81fbce468d01ad6d862f121d45aa04b2488961f8e0b9206eff6a853575829",
-            ),
-            (
-                link("../x"),
-                "8e9a298186a621b84964f279cd7dc1985113c881055f124e49da5dfa028a9dd3",
-            ),
+            (Entry::Directory, "71c81fbce468d01ad6d862f121d45aa04b2488961f8e0b9206eff6a853575829"),
+            (link("../x"), "8e9a298186a621b84964f279cd7dc1985113c881055f124e49da5dfa028a9dd3"),
         ] {
             assert_eq!(entry.hash().to_string(), hash, "{entry:?}");
         }
@@ -252,9 +236,7 @@ mod tests {
     #[test]
     fn json_form_is_stable() {
         let mut entry = file(b"", false);
-        let Entry::File(inner) = &mut entry else {
-            unreachable!()
-        };
+        let Entry::File(inner) = &mut entry else { unreachable!() };
         inner.modified_ns = Some(5);
         let json = serde_json::to_value([&entry, &Entry::Directory, &link("x")]).unwrap();
         let digest = Digest::of(b"").to_string();
@@ -285,10 +267,7 @@ mod tests {
     #[test]
     fn two_entries_of_one_path_are_refused() {
         let twice = [(path("a"), Entry::Directory), (path("a"), file(b"", false))];
-        assert_eq!(
-            Tree::from_entries(twice),
-            Err(TreeError::Duplicate { path: path("a") })
-        );
+        assert_eq!(Tree::from_entries(twice), Err(TreeError::Duplicate { path: path("a") }));
     }
 
     proptest! {

@@ -268,4 +268,3 @@ async fn sweep(hub: Hub, ending: CancellationToken) {
         hub.dispatch().sweep(now).await;
     }
 }
-

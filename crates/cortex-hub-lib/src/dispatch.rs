@@ -62,7 +62,7 @@ impl Dispatch {
             if let Some(node) = task.node {
                 dispatch.open.await_node(node, deadline);
             }
-            dispatch.open.insert(task);
+            dispatch.open.insert(&task);
         }
         dispatch.count_open();
         Ok(dispatch)

@@ -11,6 +11,7 @@ use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::id::UserId;
+use cortex_core::node::Admission;
 use cortex_core::node::Health;
 use cortex_core::node::Node;
 use cortex_core::report::Ack;
@@ -108,7 +109,12 @@ pub(crate) struct Arrival {
 
 impl Link {
     /// Makes a link of a node as it is known now; what is sent comes out of the receiver.
-    pub(crate) fn new(node: Arc<Node>, boot: BootId, queue: usize, now: Timestamp) -> (Arc<Self>, mpsc::Receiver<Down>) {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        boot: BootId,
+        queue: usize,
+        now: Timestamp,
+    ) -> (Arc<Self>, mpsc::Receiver<Down>) {
         let (sender, receiver) = mpsc::channel(queue);
         let link = Self {
             epoch: node.presence.epoch,
@@ -155,6 +161,14 @@ impl Link {
         if health.is_some() {
             live.health = health;
         }
+    }
+
+    /// Whether tasks may go down it: it has not ended, and its node may work.
+    ///
+    /// A silent link is ended by [`Hub::end_silent_links`](crate::hub::Hub::end_silent_links), so
+    /// an open one counts as live here.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.closed.is_cancelled() && self.live().node.admission == Admission::Active
     }
 
     /// When the node was last heard of.

@@ -54,7 +54,11 @@ impl Default for Metrics {
             enrolments_refused: Counter::default(),
             task_seconds: Histogram::new([0.002, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0]),
         };
-        registry.register("nodes_online", "Nodes with an open stream", metrics.nodes_online.clone());
+        registry.register(
+            "nodes_online",
+            "Nodes with an open stream",
+            metrics.nodes_online.clone(),
+        );
         registry.register("tasks_open", "Tasks not ended", metrics.tasks_open.clone());
         registry.register("tasks_submitted", "Tasks submitted", metrics.tasks_submitted.clone());
         registry.register("tasks_ended", "Tasks ended", metrics.tasks_ended.clone());
@@ -80,7 +84,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All counters in the OpenMetrics text format.
+    /// All counters in the `OpenMetrics` text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();

@@ -69,7 +69,6 @@ struct Api {
 /// `public_url` to what browsers dial, prefix included: its host is one of those that are answered.
 /// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, else attempts to sign in
 /// are not counted by address. Streams end when the hub shuts down.
-#[must_use]
 pub fn router(hub: &Hub) -> Router {
     let config = hub.config();
     let cookies = Cookies::of(hub.id(), &config.public_url);

@@ -23,7 +23,8 @@ pub(crate) async fn serve_grpc(
     shutdown: CancellationToken,
 ) -> Result<()> {
     let routes = grpc::routes(&hub).await?;
-    let incoming = tls::incoming(listener, hub.trust().authority().tls_config(), HandshakeLimits::default());
+    let incoming =
+        tls::incoming(listener, hub.trust().authority().tls_config(), HandshakeLimits::default());
     Server::builder()
         .max_frame_size(1 << 20)
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
@@ -46,8 +47,8 @@ pub(crate) async fn serve_http(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    let app = crate::rest::router(&hub)
-        .into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let app =
+        crate::rest::router(&hub).into_make_service_with_connect_info::<std::net::SocketAddr>();
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
         // Small answers must not wait for the peer's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {

@@ -1,7 +1,7 @@
 //! The hub's memory that survives: one SQLite database, and files for long output.
 //!
 //! Everything is read from a small pool of connections, or from memory where it is fresh, and
-//! written by one task that gathers what waits into one transaction: see the `writer` module.
+//! written by one thread that gathers what waits into one transaction: see the `writer` module.
 
 pub mod accounts;
 mod column;
@@ -30,9 +30,9 @@ use cortex_core::registry::NodeRegistry;
 use cortex_core::session::SessionStore;
 use sea_orm::ConnectionTrait as _;
 use sea_orm::DatabaseConnection;
-use tokio::task::JoinHandle;
 
 use self::accounts::AccountStore;
+use self::database::BUSY_TIMEOUT;
 use self::database::Files;
 use self::fault::fault;
 use self::recent::Recent;
@@ -40,6 +40,7 @@ use self::registry::SqlNodeRegistry;
 use self::repeats::RepeatStore;
 use self::sessions::SqlSessionStore;
 use self::writer::Belongings;
+use self::writer::Running;
 use self::writer::Writer;
 
 /// Everything that a hub keeps, in one directory; clones share it.
@@ -56,7 +57,7 @@ struct Inner {
     reads: DatabaseConnection,
     writer: Writer,
     /// Taken by the one who closes the store.
-    writing: Mutex<Option<JoinHandle<()>>>,
+    writing: Mutex<Option<Running>>,
     registry: Arc<SqlNodeRegistry>,
     sessions: Arc<SqlSessionStore>,
     accounts: Arc<AccountStore>,
@@ -68,8 +69,8 @@ impl Store {
     /// version.
     ///
     /// Waits up to three seconds for another process to let go of the directory. Must be called
-    /// in a Tokio runtime: the writer runs there as a task until the store is closed or its last
-    /// handle is dropped.
+    /// in a Tokio runtime, on which the store runs until it is closed or its last handle is
+    /// dropped.
     ///
     /// # Errors
     /// `Precondition`, with the path in its message and what to do in its hint; code
@@ -85,8 +86,14 @@ impl Store {
         let reads = files.readers().await?;
         let recent = Arc::new(Recent::default());
         let options = files.options();
-        let Files { output, lock, .. } = files;
-        let belongings = Belongings { options, recent: Arc::clone(&recent), lock };
+        let Files { database, output, lock } = files;
+        let belongings = Belongings {
+            database,
+            options,
+            busy_timeout: BUSY_TIMEOUT,
+            recent: Arc::clone(&recent),
+            lock,
+        };
         let (writer, writing) = Writer::start(belongings).await?;
         let registry = SqlNodeRegistry::open(reads.clone(), writer.clone()).await?;
         let accounts = AccountStore::open(reads.clone(), writer.clone()).await?;
@@ -160,9 +167,7 @@ impl Store {
         // The connection that closes last tidies up the database's files; it should write.
         let closed = self.inner.reads.close_by_ref().await;
         self.inner.writer.stop().await;
-        if let Err(error) = writing.await {
-            tracing::error!(%error, "the writer of the store died");
-        }
+        writing.join().await;
         flushed.and(closed.map_err(|error| fault("close store", error)))
     }
 }

@@ -256,7 +256,8 @@ impl NodeConfig {
 }
 
 fn default_server_name(id: HubId) -> String {
-    format!("{id}.cortex.internal")
+    // Host names have no underscores.
+    format!("{}.cortex.internal", id.to_string().replace('_', "-"))
 }
 
 fn invalid(message: impl Into<String>) -> Error {

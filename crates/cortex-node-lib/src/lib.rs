@@ -5,9 +5,9 @@
 //! restarts of the hub, and delivers each report once the hub is there to store it.
 //!
 //! ```no_run
+//! use cortex_node_lib::Environment;
 //! use cortex_node_lib::NodeBuilder;
-//! use cortex_node_lib::config::Environment;
-//! use cortex_node_lib::config::NodeConfig;
+//! use cortex_node_lib::NodeConfig;
 //! use tokio_util::sync::CancellationToken;
 //!
 //! # async fn run() -> cortex_core::Result<()> {
@@ -38,6 +38,8 @@ pub mod skills;
 mod uplink;
 
 pub use builder::NodeBuilder;
+pub use config::Environment;
+pub use config::NodeConfig;
 pub use node::Driver;
 pub use node::Node;
 pub use node::Status;

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod console;
+mod drain;
 mod guard;
 mod journal;
 mod leftover;
@@ -33,13 +34,18 @@ use tokio::time::MissedTickBehavior;
 use crate::identity::Identity;
 use crate::sandbox::Sandbox;
 use crate::skills::Skills;
+use crate::uplink::Admission;
 use crate::uplink::AttemptKey;
 use crate::uplink::Downlink;
 use crate::uplink::Outbox;
 use crate::uplink::Sealed;
 
+pub(crate) use drain::Drained;
+
 use attempt::Attempt;
 use attempt::Stop;
+use drain::ask_to_stop;
+use drain::drained;
 use guard::Guard;
 use guard::Order;
 use guard::Ruling;
@@ -47,8 +53,11 @@ use journal::Journal;
 use journal::Recovered;
 use place::Place;
 
-/// How many messages are taken at once; what they start is written down together.
+/// How many messages are taken at once.
 const TAKEN_AT_ONCE: usize = 64;
+
+/// After so many of them, what they start is written down while the rest is verified.
+const WRITTEN_AT_ONCE: usize = 8;
 
 /// How many attempts may wait for one of the places to run; more are rejected.
 const MOST_WAITING: usize = 1024;
@@ -141,12 +150,11 @@ impl Runner {
     /// Obeys what comes down until `drain` is set, then lets what runs end.
     ///
     /// While draining, nothing new starts; what still runs after the time in `drain` is stopped.
-    /// Afterwards, [`Self::close`] it.
     pub(crate) async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Downlink>,
         mut drain: watch::Receiver<Option<Duration>>,
-    ) -> Self {
+    ) -> Drained {
         let mut taken = Vec::with_capacity(TAKEN_AT_ONCE);
         let mut tidy = tokio::time::interval(TIDY_EVERY);
         tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -167,28 +175,32 @@ impl Runner {
         };
         self.leaving = true;
         self.drain(&mut inbox, limit).await;
-        self
-    }
-
-    /// Writes down what was acknowledged in the meantime, and closes the journal.
-    pub(crate) async fn close(self) {
-        self.tidy();
-        self.floor.journal.close().await;
+        Drained { runner: self, inbox }
     }
 
     fn take(&mut self, taken: &mut Vec<Downlink>) {
-        for downlink in taken.drain(..) {
+        for (count, downlink) in taken.drain(..).enumerate() {
+            if count % WRITTEN_AT_ONCE == WRITTEN_AT_ONCE - 1 {
+                // The first are on their way to the disk while the others are verified.
+                self.floor.journal.commit();
+            }
             match downlink {
                 Downlink::Policy(sealed) => {
                     let ruling = self.guard.configured_policy(&sealed, now());
                     self.obey(ruling);
                 }
-                Downlink::Opened(epoch) => self.guard.opened(epoch),
+                Downlink::Opened { epoch, taken } => {
+                    self.guard.opened(epoch);
+                    // Who no longer waits has lost the stream again.
+                    let _ = taken.send(());
+                }
                 Downlink::Signed(sealed) => self.receive(sealed),
             }
         }
+        while let Some(done) = self.tasks.try_join_next() {
+            self.finish(done);
+        }
         self.note_settled();
-        // One write for all that was taken.
         self.floor.journal.commit();
     }
 
@@ -240,12 +252,19 @@ impl Runner {
 
     /// Begins to keep an attempt's reports; one that is known repeats those it has.
     fn admit(&self, key: AttemptKey) -> bool {
-        let is_new = self.floor.outbox.admit(key);
-        if !is_new {
-            tracing::debug!(task = %key.task, attempt = key.attempt, "known already");
-            self.floor.outbox.repeat(key);
+        match self.floor.outbox.admit(key) {
+            Admission::New => true,
+            Admission::Known => {
+                tracing::debug!(task = %key.task, attempt = key.attempt, "known already");
+                self.floor.outbox.repeat(key);
+                false
+            }
+            Admission::Full => {
+                // Not listed at the next stream, it comes again.
+                tracing::error!(task = %key.task, "the hub acknowledges nothing; a task is dropped");
+                false
+            }
         }
-        is_new
     }
 
     /// Why nothing new is taken, as the rule and the reason of a rejection.
@@ -277,28 +296,6 @@ impl Runner {
         self.note_settled();
         self.floor.journal.commit();
     }
-
-    async fn drain(&mut self, inbox: &mut mpsc::Receiver<Downlink>, limit: Duration) {
-        let mut taken = Vec::new();
-        let mut deadline = std::pin::pin!(tokio::time::sleep(limit));
-        let mut told = false;
-        while !self.tasks.is_empty() {
-            tokio::select! {
-                Some(done) = self.tasks.join_next() => self.finish(done),
-                // Cancels still count, and what is new is told that it comes too late.
-                Some(downlink) = inbox.recv() => {
-                    taken.push(downlink);
-                    self.take(&mut taken);
-                }
-                () = &mut deadline, if !told => {
-                    told = true;
-                    for stop in self.attempts.values() {
-                        ask_to_stop(stop, StopReason::Shutdown);
-                    }
-                }
-            }
-        }
-    }
 }
 
 impl Floor {
@@ -308,22 +305,6 @@ impl Floor {
         } else {
             self.running.fetch_sub(1, Ordering::Relaxed);
         }
-    }
-}
-
-/// Asks an attempt to stop; the first reason stays.
-fn ask_to_stop(stop: &watch::Sender<Option<StopReason>>, reason: StopReason) {
-    stop.send_if_modified(|asked| {
-        let is_first = asked.is_none();
-        asked.get_or_insert(reason);
-        is_first
-    });
-}
-
-async fn drained(drain: &mut watch::Receiver<Option<Duration>>) -> Duration {
-    match drain.wait_for(Option::is_some).await {
-        Ok(limit) => limit.unwrap_or_default(),
-        Err(_) => Duration::ZERO,
     }
 }
 

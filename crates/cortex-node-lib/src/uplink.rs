@@ -35,8 +35,10 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::VerifyingKey;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 
+pub(crate) use outbox::Admission;
 pub(crate) use outbox::AttemptKey;
 pub(crate) use outbox::Outbox;
 pub(crate) use payload::CANCEL_TYPE;
@@ -128,8 +130,13 @@ pub(crate) struct Sealed {
 pub(crate) enum Downlink {
     /// A policy that came with the configuration: epoch 0, sequence 1.
     Policy(Sealed),
-    /// A control stream of this epoch is open; what follows belongs to it.
-    Opened(u64),
+    /// A control stream is open; what follows belongs to it.
+    Opened {
+        /// Its epoch.
+        epoch: u64,
+        /// Answered once nothing of an earlier stream is obeyed any more.
+        taken: oneshot::Sender<()>,
+    },
     /// A message of the stream.
     Signed(Sealed),
 }

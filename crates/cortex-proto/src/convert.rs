@@ -33,21 +33,14 @@ pub enum ConvertError {
 
 impl ConvertError {
     pub(crate) fn bad(field: &'static str, reason: impl std::fmt::Display) -> Self {
-        Self::Bad {
-            field,
-            reason: reason.to_string(),
-        }
+        Self::Bad { field, reason: reason.to_string() }
     }
 }
 
 impl From<ConvertError> for cortex_core::Error {
     fn from(error: ConvertError) -> Self {
-        Self::new(
-            cortex_core::ErrorKind::Invalid,
-            "read message",
-            error.to_string(),
-        )
-        .with_code("bad_message")
+        Self::new(cortex_core::ErrorKind::Invalid, "read message", error.to_string())
+            .with_code("bad_message")
     }
 }
 
@@ -55,6 +48,5 @@ pub(crate) fn parse_id<K: cortex_core::id::Kind>(
     field: &'static str,
     text: &str,
 ) -> Result<cortex_core::id::Id<K>, ConvertError> {
-    text.parse()
-        .map_err(|error| ConvertError::bad(field, error))
+    text.parse().map_err(|error| ConvertError::bad(field, error))
 }

@@ -12,7 +12,13 @@ pub mod limits;
 pub mod status;
 
 /// Messages and services of the package `cortex.v1`.
-#[expect(unused_qualifications, clippy::all, clippy::pedantic, reason = "generated code")]
+#[expect(
+    unused_qualifications,
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::pedantic,
+    reason = "generated code"
+)]
 pub mod v1 {
     include!("generated/cortex.v1.rs");
 }

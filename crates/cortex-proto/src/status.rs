@@ -28,20 +28,13 @@ pub fn to_status(error: &Error) -> Status {
 /// The seam error of a gRPC status that answered `operation`.
 #[must_use]
 pub fn from_status(operation: &'static str, status: &Status) -> Error {
-    let word = status
-        .metadata()
-        .get(CODE_KEY)
-        .and_then(|value| value.to_str().ok());
+    let word = status.metadata().get(CODE_KEY).and_then(|value| value.to_str().ok());
     let message = match word {
         Some(word) => format!("{} ({word})", status.message()),
         None => status.message().to_owned(),
     };
     let error = Error::new(from_code(status.code()), operation, message);
-    match status
-        .metadata()
-        .get(HINT_KEY)
-        .and_then(|value| value.to_str().ok())
-    {
+    match status.metadata().get(HINT_KEY).and_then(|value| value.to_str().ok()) {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
@@ -50,10 +43,7 @@ pub fn from_status(operation: &'static str, status: &Status) -> Error {
 /// The stable word that came with a status, e.g. `"invite_expired"`.
 #[must_use]
 pub fn code_word(status: &Status) -> Option<&str> {
-    status
-        .metadata()
-        .get(CODE_KEY)
-        .and_then(|value| value.to_str().ok())
+    status.metadata().get(CODE_KEY).and_then(|value| value.to_str().ok())
 }
 
 /// The gRPC code of a kind of error.

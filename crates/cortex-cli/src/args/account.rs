@@ -175,7 +175,7 @@ Examples:
 "
 )]
 pub(crate) struct LoginArgs {
-    /// The hub, e.g. https://hub.example.com.
+    /// The hub, e.g. `https://hub.example.com`; or a sign-in link.
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// Your name on the hub; asked for if absent.

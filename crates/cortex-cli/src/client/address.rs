@@ -42,6 +42,9 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err(refuse("it must not hold a name or password"));
         }
+        if text.contains('#') {
+            return Err(refuse("it must not have a part behind #"));
+        }
         if uri.query().is_some() {
             return Err(refuse("it must not have a query"));
         }
@@ -164,8 +167,16 @@ mod tests {
 
     #[test]
     fn what_is_no_base_url_is_refused() {
-        for text in ["", "hub", "hub:8080", "ftp://hub", "http://", "http://a@hub", "http://h/?a=b"]
-        {
+        for text in [
+            "",
+            "hub",
+            "hub:8080",
+            "ftp://hub",
+            "http://",
+            "http://a@hub",
+            "http://h/?a=b",
+            "http://h/#a",
+        ] {
             assert!(Address::parse(text).is_err(), "{text}");
         }
     }

@@ -74,7 +74,7 @@ impl Call {
 
     /// Asks for server-sent events.
     #[must_use]
-    pub(crate) fn as_events(mut self) -> Self {
+    pub(crate) fn into_events(mut self) -> Self {
         self.accept = "text/event-stream";
         self
     }
@@ -163,7 +163,7 @@ mod tests {
         let address = Address::parse("http://127.0.0.1:8080/cortex").unwrap();
         let call = Call::post(Route::new("/api/sessions"), &serde_json::json!({"name": "a"}))
             .unwrap()
-            .as_events()
+            .into_events()
             .header("idempotency-key", "k1")
             .header("last-event-id", "not\na header");
         let token = Secret::from("cxt1.a".to_owned());

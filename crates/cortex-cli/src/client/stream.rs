@@ -60,7 +60,7 @@ impl Stream {
     pub(crate) fn new(client: Client, call: Call, last_id: Option<String>) -> Self {
         Self {
             client,
-            call: call.as_events(),
+            call: call.into_events(),
             last_id,
             open: None,
             ready: VecDeque::new(),
@@ -72,7 +72,7 @@ impl Stream {
 
     /// After the next lost connection, goes on with the answer to `call`.
     pub(crate) fn go_on_with(&mut self, call: Call) {
-        self.call = call.as_events();
+        self.call = call.into_events();
     }
 
     /// The client that it reads with.

@@ -45,7 +45,7 @@ impl Row for Setting {
         ["Key", "Value", "Origin"].into_iter().zip(self.cells(now)).collect()
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.key
     }
 }

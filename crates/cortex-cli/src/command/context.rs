@@ -46,7 +46,7 @@ impl Row for ContextInfo {
         ]
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.name
     }
 }

@@ -32,7 +32,7 @@ pub(crate) async fn run(program: &Program, args: EventsArgs) -> Result<Exit> {
     }
     match (args.follow, &args.session) {
         (false, session) => {
-            list(program, session.as_deref().unwrap_or("default"), args.since).await?
+            list(program, session.as_deref().unwrap_or("default"), args.since).await?;
         }
         (true, Some(session)) => follow_session(program, session, args.since).await?,
         (true, None) => follow_hub(program).await?,
@@ -115,7 +115,7 @@ fn parse<T: DeserializeOwned>(event: &Event) -> Result<T> {
 fn print_entry(program: &Program, event: &EventInfo) -> Result<()> {
     match program.output.format() {
         Format::Json | Format::Jsonl => program.output.document(event),
-        Format::Name => print_words(&[event.kind.clone()]),
+        Format::Name => print_words(std::slice::from_ref(&event.kind)),
         Format::Table => {
             let data = row::pairs(&event.data);
             let task = event.task.clone().unwrap_or_default();

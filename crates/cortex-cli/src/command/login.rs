@@ -36,6 +36,7 @@ use crate::prompt;
 /// The hub cannot be reached or refuses; nobody gave a password; the context cannot be stored.
 pub(crate) async fn login(program: &Program, args: LoginArgs) -> Result<Exit> {
     let file = context::file()?;
+    let args = with_link(args);
     let hub = Address::parse(&args.url)?;
     if !hub.is_tls && !hub.is_loopback() {
         program.output.warn(format_args!("{hub} is not encrypted: others can read along"));
@@ -77,6 +78,14 @@ pub(crate) async fn login(program: &Program, args: LoginArgs) -> Result<Exit> {
         .output
         .note(format_args!("signed in at {hub} as {}; this is context \"{name}\" now", user.name));
     Ok(Exit::OK)
+}
+
+/// Takes a sign-in link apart, where one was given in place of the hub's URL.
+fn with_link(args: LoginArgs) -> LoginArgs {
+    match args.url.split_once("/sign-in#code=") {
+        Some((url, code)) => LoginArgs { code: Some(code.to_owned()), url: url.to_owned(), ..args },
+        None => args,
+    }
 }
 
 async fn who(choice: Choice) -> Result<UserInfo> {
@@ -185,6 +194,21 @@ mod tests {
 
     fn context(hub: &str) -> Context {
         Context { hub: hub.into(), ca: None, token: None, login: None }
+    }
+
+    #[test]
+    fn a_sign_in_link_is_a_url_and_a_code() {
+        let args = |url: &str| LoginArgs {
+            url: url.into(),
+            user: None,
+            password: Default::default(),
+            code: None,
+            name: None,
+        };
+        let linked = with_link(args("https://h.example/cortex/sign-in#code=cxc1.a"));
+        assert_eq!(linked.url, "https://h.example/cortex");
+        assert_eq!(linked.code.as_deref(), Some("cxc1.a"));
+        assert_eq!(with_link(args("https://h.example")).code, None);
     }
 
     #[test]

@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::node::RunArgs;
-use crate::command::serve::stop::Stop;
 use crate::exit::Exit;
 use crate::exit::Failure;
 use crate::exit::Result;
@@ -23,6 +22,7 @@ use crate::logging;
 use crate::output::style::Tone;
 use crate::program;
 use crate::program::Program;
+use crate::stop::Stop;
 
 /// What a node needs beside its drain time to end in order.
 const LAST_WORDS: Duration = Duration::from_secs(10);

@@ -2,7 +2,6 @@
 
 mod dev;
 mod listen;
-pub(crate) mod stop;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,7 +23,6 @@ use crate::args::hub::ServeArgs;
 use crate::command::config::load_hub;
 use crate::command::serve::dev::LocalNode;
 use crate::command::serve::listen::bind;
-use crate::command::serve::stop::Stop;
 use crate::exit::Exit;
 use crate::exit::Failure;
 use crate::exit::Result;
@@ -33,6 +31,7 @@ use crate::output;
 use crate::output::style::Tone;
 use crate::program;
 use crate::program::Program;
+use crate::stop::Stop;
 
 const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const GRPC: SocketAddr =

@@ -25,18 +25,18 @@ pub(crate) trait Row {
     fn details(&self, now: Timestamp) -> Vec<(&'static str, Cell)>;
 
     /// What other commands call it by.
-    fn name(&self) -> &str;
+    fn key(&self) -> &str;
 }
 
 impl Cell {
     /// A cell with a meaning.
-    pub(crate) fn new(text: impl AsRef<str>, tone: Tone) -> Self {
-        let text = style::inert(text.as_ref());
+    pub(crate) fn new(text: impl Into<String>, tone: Tone) -> Self {
+        let text = style::inert(&text.into());
         Self { text: if text.is_empty() { "-".to_owned() } else { text }, tone }
     }
 
     /// A cell.
-    pub(crate) fn plain(text: impl AsRef<str>) -> Self {
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
         Self::new(text, Tone::Plain)
     }
 
@@ -46,8 +46,8 @@ impl Cell {
     }
 
     /// A cell that may have nothing in it.
-    pub(crate) fn maybe(text: Option<impl AsRef<str>>) -> Self {
-        Self::plain(text.as_ref().map_or("", |text| text.as_ref()))
+    pub(crate) fn maybe(text: Option<impl Into<String>>) -> Self {
+        Self::plain(text.map(Into::into).unwrap_or_default())
     }
 }
 
@@ -56,7 +56,7 @@ impl Cell {
 pub(crate) fn render<T: Row>(items: &[T], now: Timestamp, colors: bool) -> String {
     let title = |title: &&str| match title.is_empty() {
         true => Cell::blank(),
-        false => Cell::plain(title),
+        false => Cell::plain(*title),
     };
     let titles = T::TITLES.iter().map(title).collect();
     let mut rows: Vec<Vec<Cell>> = vec![titles];
@@ -113,7 +113,7 @@ mod tests {
             vec![("Name", Cell::plain(self.0)), ("A longer title", Cell::plain(self.1))]
         }
 
-        fn name(&self) -> &str {
+        fn key(&self) -> &str {
             self.0
         }
     }

@@ -96,9 +96,7 @@ impl FromStr for Label {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let Some((key, value)) = text.split_once('=') else {
-            return Err(LabelError::Form {
-                text: shortened(text),
-            });
+            return Err(LabelError::Form { text: shortened(text) });
         };
         Self::new(key, value)
     }
@@ -116,13 +114,9 @@ impl fmt::Display for Label {
 /// [`LabelError`] of the first thing that breaks a rule, in order of the keys.
 pub fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), LabelError> {
     if labels.len() > MAX_LABELS {
-        return Err(LabelError::TooMany {
-            found: labels.len(),
-        });
+        return Err(LabelError::TooMany { found: labels.len() });
     }
-    labels
-        .iter()
-        .try_for_each(|(key, value)| check_pair(key, value))
+    labels.iter().try_for_each(|(key, value)| check_pair(key, value))
 }
 
 pub(super) fn check_key(key: &str) -> Result<(), LabelError> {
@@ -130,13 +124,7 @@ pub(super) fn check_key(key: &str) -> Result<(), LabelError> {
         Some((domain, name)) => is_domain(domain) && is_name(name),
         None => is_name(key),
     };
-    if good {
-        Ok(())
-    } else {
-        Err(LabelError::Key {
-            key: shortened(key),
-        })
-    }
+    if good { Ok(()) } else { Err(LabelError::Key { key: shortened(key) }) }
 }
 
 pub(super) fn check_pair(key: &str, value: &str) -> Result<(), LabelError> {
@@ -144,10 +132,7 @@ pub(super) fn check_pair(key: &str, value: &str) -> Result<(), LabelError> {
     if value.is_empty() || is_name(value) {
         return Ok(());
     }
-    Err(LabelError::Value {
-        key: shortened(key),
-        value: shortened(value),
-    })
+    Err(LabelError::Value { key: shortened(key), value: shortened(value) })
 }
 
 /// Cuts a text that may be of any length before it goes into an error.
@@ -161,9 +146,7 @@ fn is_name(text: &str) -> bool {
     bytes.len() <= MAX_NAME_BYTES
         && edge(bytes.first())
         && edge(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
 fn is_domain(text: &str) -> bool {
@@ -173,9 +156,7 @@ fn is_domain(text: &str) -> bool {
         && text.split('.').map(str::as_bytes).all(|part| {
             edge(part.first())
                 && edge(part.last())
-                && part
-                    .iter()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+                && part.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
         })
 }
 
@@ -187,13 +168,7 @@ mod tests {
 
     #[test]
     fn good_labels_are_read_as_they_are_written() {
-        for good in [
-            "gpu=a100",
-            "rack=",
-            "example.org/zone=eu-1",
-            "A.b_c-9=X",
-            "x=1.2.3",
-        ] {
+        for good in ["gpu=a100", "rack=", "example.org/zone=eu-1", "A.b_c-9=X", "x=1.2.3"] {
             assert_eq!(good.parse::<Label>().unwrap().to_string(), good);
         }
         let label: Label = "example.org/zone=eu-1".parse().unwrap();
@@ -203,41 +178,23 @@ mod tests {
     #[test]
     fn the_error_says_which_part_is_wrong() {
         let long = "k".repeat(64);
-        assert!(matches!(
-            "rack".parse::<Label>(),
-            Err(LabelError::Form { .. })
-        ));
-        for key in [
-            "", "-a", "a-", "a b", "ä", "/a", "a/", "Ex.org/a", "a..b/c", "a/b/c", &long,
-        ] {
+        assert!(matches!("rack".parse::<Label>(), Err(LabelError::Form { .. })));
+        for key in ["", "-a", "a-", "a b", "ä", "/a", "a/", "Ex.org/a", "a..b/c", "a/b/c", &long] {
             let text = format!("{key}=v");
-            assert!(
-                matches!(text.parse::<Label>(), Err(LabelError::Key { .. })),
-                "{key:?}"
-            );
+            assert!(matches!(text.parse::<Label>(), Err(LabelError::Key { .. })), "{key:?}");
         }
         for value in ["-a", "a b", "a=b", "a\n", "é", long.as_str()] {
             let text = format!("k={value}");
-            assert!(
-                matches!(text.parse::<Label>(), Err(LabelError::Value { .. })),
-                "{value:?}"
-            );
+            assert!(matches!(text.parse::<Label>(), Err(LabelError::Value { .. })), "{value:?}");
         }
     }
 
     #[test]
     fn a_set_of_labels_is_bounded() {
-        let labels = |count| {
-            (0..count)
-                .map(|n| (format!("k{n}"), String::new()))
-                .collect()
-        };
+        let labels = |count| (0..count).map(|n| (format!("k{n}"), String::new())).collect();
         assert_eq!(check_labels(&labels(MAX_LABELS)), Ok(()));
         let found = MAX_LABELS + 1;
-        assert_eq!(
-            check_labels(&labels(found)),
-            Err(LabelError::TooMany { found })
-        );
+        assert_eq!(check_labels(&labels(found)), Err(LabelError::TooMany { found }));
     }
 
     proptest! {

@@ -160,9 +160,7 @@ fn parse_term(text: &str) -> Result<Term, LabelError> {
     // No key holds '!' or '=', so the first '=' ends the key, and a '!' before it belongs to it.
     let Some((left, value)) = text.split_once('=') else {
         check_key(text)?;
-        return Ok(Term::Exists {
-            key: text.to_owned(),
-        });
+        return Ok(Term::Exists { key: text.to_owned() });
     };
     let (key, differs) = match left.strip_suffix('!') {
         Some(key) => (key.trim_end(), true),
@@ -171,11 +169,7 @@ fn parse_term(text: &str) -> Result<Term, LabelError> {
     let value = value.trim_start();
     check_pair(key, value)?;
     let (key, value) = (key.to_owned(), value.to_owned());
-    Ok(if differs {
-        Term::Differs { key, value }
-    } else {
-        Term::Equals { key, value }
-    })
+    Ok(if differs { Term::Differs { key, value } } else { Term::Equals { key, value } })
 }
 
 #[cfg(test)]
@@ -185,41 +179,20 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     fn selects(selector: &str, pairs: &[(&str, &str)]) -> bool {
-        selector
-            .parse::<Selector>()
-            .unwrap()
-            .matches(&labels(pairs))
+        selector.parse::<Selector>().unwrap().matches(&labels(pairs))
     }
 
     #[test]
     fn all_terms_must_hold() {
         let node = [("gpu", "a100"), ("rack", ""), ("zone", "eu-1")];
-        for yes in [
-            "",
-            "gpu",
-            "gpu=a100",
-            "rack=",
-            "zone!=us",
-            "none!=x",
-            " gpu = a100 , rack ",
-        ] {
+        for yes in ["", "gpu", "gpu=a100", "rack=", "zone!=us", "none!=x", " gpu = a100 , rack "] {
             assert!(selects(yes, &node), "{yes:?}");
         }
-        for no in [
-            "none",
-            "gpu=h100",
-            "zone!=eu-1",
-            "gpu=a100,none",
-            "rack=1",
-            "gpu=",
-        ] {
+        for no in ["none", "gpu=h100", "zone!=eu-1", "gpu=a100,none", "rack=1", "gpu="] {
             assert!(!selects(no, &node), "{no:?}");
         }
     }
@@ -229,31 +202,16 @@ mod tests {
         let error = |text: &str| text.parse::<Selector>().unwrap_err();
         assert_eq!(error("a=1,,b"), SelectorError::EmptyTerm { position: 2 });
         assert_eq!(error("a,"), SelectorError::EmptyTerm { position: 2 });
-        assert!(matches!(
-            error("a,b c"),
-            SelectorError::Term { position: 2, .. }
-        ));
-        assert!(matches!(
-            error("a==1"),
-            SelectorError::Term { position: 1, .. }
-        ));
-        assert!(matches!(
-            error("!a"),
-            SelectorError::Term { position: 1, .. }
-        ));
-        assert_eq!(
-            error(&vec!["a"; MAX_TERMS + 1].join(",")),
-            SelectorError::TooMany
-        );
+        assert!(matches!(error("a,b c"), SelectorError::Term { position: 2, .. }));
+        assert!(matches!(error("a==1"), SelectorError::Term { position: 1, .. }));
+        assert!(matches!(error("!a"), SelectorError::Term { position: 1, .. }));
+        assert_eq!(error(&vec!["a"; MAX_TERMS + 1].join(",")), SelectorError::TooMany);
     }
 
     #[test]
     fn json_form_is_the_text() {
         let selector: Selector = serde_json::from_str("\"gpu=a100, zone!=us\"").unwrap();
-        assert_eq!(
-            serde_json::to_string(&selector).unwrap(),
-            "\"gpu=a100,zone!=us\""
-        );
+        assert_eq!(serde_json::to_string(&selector).unwrap(), "\"gpu=a100,zone!=us\"");
         assert!(serde_json::from_str::<Selector>("\"a,,b\"").is_err());
     }
 

@@ -19,20 +19,13 @@ fn sample() -> Capabilities {
             available_bytes: 1 << 39,
             kind: DiskKind::Ssd,
         }],
-        gpus: vec![Gpu {
-            name: "A100".into(),
-            vendor: "NVIDIA".into(),
-            memory_bytes: 80 << 30,
-        }],
+        gpus: vec![Gpu { name: "A100".into(), vendor: "NVIDIA".into(), memory_bytes: 80 << 30 }],
         runtimes: vec![Runtime {
             name: "python3".into(),
             version: "3.13.5".into(),
             path: "/usr/bin/python3".into(),
         }],
-        skills: vec![OfferedSkill {
-            name: "shell".into(),
-            version: "1".into(),
-        }],
+        skills: vec![OfferedSkill { name: "shell".into(), version: "1".into() }],
         labels: BTreeMap::from([("zone".into(), "eu-1".into())]),
     }
 }
@@ -64,22 +57,10 @@ fn every_list_has_its_limit() {
         change(&mut stated);
         stated.validate()
     };
-    let too_many = |field, max| {
-        Err(CapabilityError::TooMany {
-            field,
-            found: max + 1,
-            max,
-        })
-    };
-    let skill = |n: usize| OfferedSkill {
-        name: format!("s{n}"),
-        version: String::new(),
-    };
+    let too_many = |field, max| Err(CapabilityError::TooMany { field, found: max + 1, max });
+    let skill = |n: usize| OfferedSkill { name: format!("s{n}"), version: String::new() };
     assert_eq!(full(&|c| c.gpus = vec![Gpu::default(); MAX_GPUS]), Ok(()));
-    assert_eq!(
-        full(&|c| c.gpus = vec![Gpu::default(); MAX_GPUS + 1]),
-        too_many("gpus", MAX_GPUS)
-    );
+    assert_eq!(full(&|c| c.gpus = vec![Gpu::default(); MAX_GPUS + 1]), too_many("gpus", MAX_GPUS));
     assert_eq!(
         full(&|c| c.disks = vec![Disk::default(); MAX_DISKS + 1]),
         too_many("disks", MAX_DISKS)
@@ -88,10 +69,7 @@ fn every_list_has_its_limit() {
         full(&|c| c.runtimes = vec![sample().runtimes[0].clone(); MAX_RUNTIMES + 1]),
         too_many("runtimes", MAX_RUNTIMES)
     );
-    assert_eq!(
-        full(&|c| c.skills = (0..MAX_SKILLS).map(skill).collect()),
-        Ok(())
-    );
+    assert_eq!(full(&|c| c.skills = (0..MAX_SKILLS).map(skill).collect()), Ok(()));
     assert_eq!(
         full(&|c| c.skills = (0..=MAX_SKILLS).map(skill).collect()),
         too_many("skills", MAX_SKILLS)
@@ -101,54 +79,30 @@ fn every_list_has_its_limit() {
 #[test]
 fn the_error_names_the_text_that_is_wrong() {
     let mut long = sample();
-    long.gpus.push(Gpu {
-        vendor: "v".repeat(MAX_TEXT_BYTES + 1),
-        ..Gpu::default()
-    });
+    long.gpus.push(Gpu { vendor: "v".repeat(MAX_TEXT_BYTES + 1), ..Gpu::default() });
     let field = "gpus[1].vendor".to_owned();
-    assert_eq!(
-        long.validate(),
-        Err(CapabilityError::TooLong {
-            field,
-            found: MAX_TEXT_BYTES + 1
-        })
-    );
+    assert_eq!(long.validate(), Err(CapabilityError::TooLong { field, found: MAX_TEXT_BYTES + 1 }));
 
     let mut escape = sample();
     escape.kernel = "6.12\u{1b}]52;c;".into();
-    assert_eq!(
-        escape.validate(),
-        Err(CapabilityError::Unprintable {
-            field: "kernel".into()
-        })
-    );
+    assert_eq!(escape.validate(), Err(CapabilityError::Unprintable { field: "kernel".into() }));
 
     let mut nameless = sample();
     nameless.runtimes[0].name.clear();
     assert_eq!(
         nameless.validate(),
-        Err(CapabilityError::Empty {
-            field: "runtimes[0].name".into()
-        })
+        Err(CapabilityError::Empty { field: "runtimes[0].name".into() })
     );
 
     let mut repeated = sample();
-    repeated.skills.push(OfferedSkill {
-        name: "shell".into(),
-        version: "2".into(),
-    });
+    repeated.skills.push(OfferedSkill { name: "shell".into(), version: "2".into() });
     assert_eq!(
         repeated.validate(),
-        Err(CapabilityError::Repeated {
-            field: "skills[1].name".into()
-        })
+        Err(CapabilityError::Repeated { field: "skills[1].name".into() })
     );
 
     let mut labelled = sample();
     labelled.labels.insert("a b".into(), String::new());
     let error = labelled.validate().unwrap_err();
-    assert!(
-        matches!(error, CapabilityError::Labels(LabelError::Key { .. })),
-        "{error}"
-    );
+    assert!(matches!(error, CapabilityError::Labels(LabelError::Key { .. })), "{error}");
 }

@@ -31,15 +31,7 @@ mod tests {
 
     #[test]
     fn escapes_line_ends_and_direction_marks_are_not() {
-        for bad in [
-            "\u{1b}[2J",
-            "a\nb",
-            "a\rb",
-            "\0",
-            "a\u{202e}b",
-            "a\u{2066}b",
-            "a\u{2028}b",
-        ] {
+        for bad in ["\u{1b}[2J", "a\nb", "a\rb", "\0", "a\u{202e}b", "a\u{2066}b", "a\u{2028}b"] {
             assert!(!is_inert(bad), "{bad:?}");
         }
     }

@@ -81,10 +81,7 @@ pub fn apply(tree: &mut Tree, changes: &[Change]) -> Result<(), ApplyError> {
     for change in changes {
         let found = tree.get(change.path.as_str()).map(Entry::hash);
         if found != change.parent {
-            return Err(ApplyError::Stale {
-                path: change.path.clone(),
-                found,
-            });
+            return Err(ApplyError::Stale { path: change.path.clone(), found });
         }
     }
     let after = |path: &str| match changed.get(path) {
@@ -102,9 +99,7 @@ pub fn apply(tree: &mut Tree, changes: &[Change]) -> Result<(), ApplyError> {
         let is_directory = entry.as_ref().is_some_and(Entry::is_directory);
         let was_directory = tree.get(path.as_str()).is_some_and(Entry::is_directory);
         if was_directory && !is_directory {
-            let remains = tree
-                .below(path)
-                .find(|(below, _)| after(below.as_str()).is_some());
+            let remains = tree.below(path).find(|(below, _)| after(below.as_str()).is_some());
             if let Some((remains, _)) = remains {
                 let (path, remains) = (path.clone(), remains.clone());
                 return Err(ApplyError::Occupied { path, remains });
@@ -122,21 +117,15 @@ fn by_path(changes: &[Change]) -> Result<BTreeMap<&str, &Change>, ApplyError> {
         return Err(ApplyError::Empty);
     }
     if changes.len() > Change::MAX_COUNT {
-        return Err(ApplyError::TooMany {
-            count: changes.len(),
-        });
+        return Err(ApplyError::TooMany { count: changes.len() });
     }
     let mut changed = BTreeMap::new();
     for change in changes {
         if changed.insert(change.path.as_str(), change).is_some() {
-            return Err(ApplyError::Duplicate {
-                path: change.path.clone(),
-            });
+            return Err(ApplyError::Duplicate { path: change.path.clone() });
         }
         if change.parent == change.entry.as_ref().map(Entry::hash) {
-            return Err(ApplyError::Pointless {
-                path: change.path.clone(),
-            });
+            return Err(ApplyError::Pointless { path: change.path.clone() });
         }
     }
     Ok(changed)
@@ -167,29 +156,17 @@ mod tests {
 
     fn file(text: &str) -> Entry {
         let content = ContentId::of(text.as_bytes());
-        Entry::File(File {
-            content,
-            executable: false,
-            modified_ns: None,
-        })
+        Entry::File(File { content, executable: false, modified_ns: None })
     }
 
     fn change(at: &str, was: Option<&Entry>, is: Option<&Entry>) -> Change {
-        Change {
-            path: path(at),
-            parent: was.map(Entry::hash),
-            entry: is.cloned(),
-        }
+        Change { path: path(at), parent: was.map(Entry::hash), entry: is.cloned() }
     }
 
     const DIRECTORY: Option<&Entry> = Some(&Entry::Directory);
 
     fn tree() -> Tree {
-        let entries = [
-            ("d", Entry::Directory),
-            ("d/f", file("1")),
-            ("f", file("2")),
-        ];
+        let entries = [("d", Entry::Directory), ("d/f", file("1")), ("f", file("2"))];
         Tree::from_entries(entries.map(|(at, entry)| (path(at), entry))).unwrap()
     }
 
@@ -203,38 +180,25 @@ mod tests {
     #[test]
     fn what_is_wrong_by_itself() {
         assert_eq!(refusal(&[]), ApplyError::Empty);
-        let twice = [
-            change("n", None, DIRECTORY),
-            change("n", None, Some(&file("1"))),
-        ];
+        let twice = [change("n", None, DIRECTORY), change("n", None, Some(&file("1")))];
         assert_eq!(refusal(&twice), ApplyError::Duplicate { path: path("n") });
         for nothing in [change("n", None, None), change("d", DIRECTORY, DIRECTORY)] {
             let path = nothing.path.clone();
             assert_eq!(refusal(&[nothing]), ApplyError::Pointless { path });
         }
         let many = vec![change("n", None, DIRECTORY); Change::MAX_COUNT + 1];
-        assert_eq!(
-            refusal(&many),
-            ApplyError::TooMany {
-                count: Change::MAX_COUNT + 1
-            }
-        );
+        assert_eq!(refusal(&many), ApplyError::TooMany { count: Change::MAX_COUNT + 1 });
     }
 
     #[test]
     fn another_parent_is_stale() {
         for (stale, found) in [
             (change("f", None, Some(&file("3"))), Some(file("2"))),
-            (
-                change("f", Some(&file("1")), Some(&file("3"))),
-                Some(file("2")),
-            ),
+            (change("f", Some(&file("1")), Some(&file("3"))), Some(file("2"))),
             (change("n", Some(&file("1")), None), None),
         ] {
-            let expected = ApplyError::Stale {
-                path: stale.path.clone(),
-                found: found.map(|e| e.hash()),
-            };
+            let expected =
+                ApplyError::Stale { path: stale.path.clone(), found: found.map(|e| e.hash()) };
             assert_eq!(refusal(&[change("ok", None, DIRECTORY), stale]), expected);
         }
     }
@@ -244,15 +208,9 @@ mod tests {
         let orphan = |at: &str| ApplyError::Orphan { path: path(at) };
         assert_eq!(refusal(&[change("n/x", None, DIRECTORY)]), orphan("n/x"));
         assert_eq!(refusal(&[change("f/x", None, DIRECTORY)]), orphan("f/x"));
-        let occupied = ApplyError::Occupied {
-            path: path("d"),
-            remains: path("d/f"),
-        };
+        let occupied = ApplyError::Occupied { path: path("d"), remains: path("d/f") };
         assert_eq!(refusal(&[change("d", DIRECTORY, None)]), occupied);
-        assert_eq!(
-            refusal(&[change("d", DIRECTORY, Some(&file("1")))]),
-            occupied
-        );
+        assert_eq!(refusal(&[change("d", DIRECTORY, Some(&file("1")))]), occupied);
         let replaced_below = [
             change("d", DIRECTORY, None),
             change("d/f", Some(&file("1")), None),
@@ -271,25 +229,15 @@ mod tests {
             change("d/f", Some(&file("1")), None),
         ];
         apply(&mut tree, &swap).unwrap();
-        let entries = [
-            ("f", Entry::Directory),
-            ("f/f", file("1")),
-            ("d", file("2")),
-        ];
+        let entries = [("f", Entry::Directory), ("f/f", file("1")), ("d", file("2"))];
         let expected = Tree::from_entries(entries.map(|(at, entry)| (path(at), entry)));
         assert_eq!(Ok(tree), expected);
     }
 
     #[test]
     fn a_stale_parent_is_a_conflict_and_the_rest_invalid() {
-        let stale = Error::from(ApplyError::Stale {
-            path: path("a"),
-            found: None,
-        });
-        assert_eq!(
-            (stale.kind(), stale.code()),
-            (Kind::Conflict, "parent_mismatch")
-        );
+        let stale = Error::from(ApplyError::Stale { path: path("a"), found: None });
+        assert_eq!((stale.kind(), stale.code()), (Kind::Conflict, "parent_mismatch"));
         assert_eq!(Error::from(ApplyError::Empty).kind(), Kind::Invalid);
     }
 }

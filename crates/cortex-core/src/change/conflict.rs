@@ -70,13 +70,7 @@ pub fn resolve(base: Option<&Entry>, ours: Option<&Entry>, theirs: Option<&Entry
 pub fn copy_path(path: &RelPath, label: &str, loser: &Entry, attempt: u32) -> RelPath {
     let label: String = label
         .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                c
-            } else {
-                '-'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
         .take(MAX_LABEL_LEN)
         .collect();
     let hash = loser.hash().to_string();
@@ -90,10 +84,7 @@ pub fn copy_path(path: &RelPath, label: &str, loser: &Entry, attempt: u32) -> Re
         format!("{stem}{mark}{extension}")
     } else {
         // Without the sign "nul" and many spaces would be cut to the name of a device.
-        format!(
-            "{}~{mark}{extension}",
-            &stem[..stem.floor_char_boundary(room - 1)]
-        )
+        format!("{}~{mark}{extension}", &stem[..stem.floor_char_boundary(room - 1)])
     };
     let mut directory = path.parent();
     while let Some(parent) = directory {
@@ -135,10 +126,7 @@ fn merge(base: Option<&Entry>, ours: &File, theirs: &File) -> Resolution {
         Some(_) => ours.executable,
         None => ours.executable || theirs.executable,
     };
-    let merged = Entry::File(File {
-        executable,
-        ..bytes_from.clone()
-    });
+    let merged = Entry::File(File { executable, ..bytes_from.clone() });
     if merged.matches(&Entry::File(theirs.clone())) {
         Resolution::Take(Side::Theirs)
     } else if merged.matches(&Entry::File(ours.clone())) {

@@ -72,19 +72,11 @@ fn path(text: &str) -> RelPath {
 
 fn file(bytes: &[u8]) -> Entry {
     let content = ContentId::of(bytes);
-    Entry::File(File {
-        content,
-        executable: false,
-        modified_ns: None,
-    })
+    Entry::File(File { content, executable: false, modified_ns: None })
 }
 
 fn change(at: &str, was: Option<&Entry>, is: Option<&Entry>) -> Change {
-    Change {
-        path: path(at),
-        parent: was.map(Entry::hash),
-        entry: is.cloned(),
-    }
+    Change { path: path(at), parent: was.map(Entry::hash), entry: is.cloned() }
 }
 
 fn make_directory(at: &str) -> Change {
@@ -107,19 +99,13 @@ async fn put_as(
     bytes: &[u8],
     piece: usize,
 ) -> Result<()> {
-    let pieces = bytes
-        .chunks(piece)
-        .map(|piece| Ok(Bytes::copy_from_slice(piece)));
+    let pieces = bytes.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece)));
     store.put(SESSION, name, stream::iter(pieces).boxed()).await
 }
 
 async fn read(store: &dyn MirrorStore, content: ContentId) -> Result<Vec<u8>> {
     let pieces = store.get(SESSION, content, content.whole()).await?;
-    pieces
-        .try_fold(Vec::new(), async |whole, piece| {
-            Ok([&whole, &*piece].concat())
-        })
-        .await
+    pieces.try_fold(Vec::new(), async |whole, piece| Ok([&whole, &*piece].concat())).await
 }
 
 async fn revisions(store: &dyn MirrorStore, after: u64, limit: usize) -> Revisions {
@@ -128,24 +114,13 @@ async fn revisions(store: &dyn MirrorStore, after: u64, limit: usize) -> Revisio
 }
 
 async fn holds(store: &dyn MirrorStore, content: ContentId) -> bool {
-    store
-        .missing(SESSION, &[content])
-        .await
-        .expect("missing content can be asked for")
-        .is_empty()
+    store.missing(SESSION, &[content]).await.expect("missing content can be asked for").is_empty()
 }
 
 /// Commits on `base` and expects it to be taken as the version after it.
 async fn accepted(store: &dyn MirrorStore, base: u64, changes: &[Change]) {
-    let committed = store
-        .commit(
-            SESSION,
-            Version(base),
-            Some(AUTHOR),
-            changes.to_vec(),
-            at(1),
-        )
-        .await;
+    let committed =
+        store.commit(SESSION, Version(base), Some(AUTHOR), changes.to_vec(), at(1)).await;
     let committed = committed.expect("a good commit on the newest version is taken");
     assert_eq!(
         committed,
@@ -157,9 +132,7 @@ async fn accepted(store: &dyn MirrorStore, base: u64, changes: &[Change]) {
 /// Commits on `base` and expects a refusal that leaves the mirror as it was.
 async fn refused(store: &dyn MirrorStore, base: u64, changes: &[Change], why: &str) -> Error {
     let before = store.tree(SESSION).await.expect("the tree can be read");
-    let answer = store
-        .commit(SESSION, Version(base), None, changes.to_vec(), at(1))
-        .await;
+    let answer = store.commit(SESSION, Version(base), None, changes.to_vec(), at(1)).await;
     let error = match answer {
         Ok(answer) => panic!("{why}: must be refused, but was answered with {answer:?}"),
         Err(error) => error,

@@ -10,10 +10,7 @@ use crate::error::Result;
 pub(super) fn kept<T>(result: Result<T>, promise: &str) -> T {
     match result {
         Ok(value) => value,
-        Err(error) => panic!(
-            "broken promise: {promise}; found: {error} ({:?})",
-            error.kind()
-        ),
+        Err(error) => panic!("broken promise: {promise}; found: {error} ({:?})", error.kind()),
     }
 }
 
@@ -22,10 +19,9 @@ pub(super) fn kept<T>(result: Result<T>, promise: &str) -> T {
 pub(super) fn refused<T: Debug>(result: Result<T>, kind: Kind, promise: &str) {
     match result {
         Err(error) if error.kind() == kind => {}
-        Err(error) => panic!(
-            "broken promise: {promise}, as {kind:?}; found: {error} ({:?})",
-            error.kind()
-        ),
+        Err(error) => {
+            panic!("broken promise: {promise}, as {kind:?}; found: {error} ({:?})", error.kind())
+        }
         Ok(value) => panic!("broken promise: {promise}, as {kind:?}; found: Ok({value:?})"),
     }
 }
@@ -61,11 +57,7 @@ pub(super) fn one_winner<T: Debug>(
     promise: &str,
 ) -> T {
     let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    assert!(
-        won.len() == 1,
-        "broken promise: {promise}; found: {} winners",
-        won.len()
-    );
+    assert!(won.len() == 1, "broken promise: {promise}; found: {} winners", won.len());
     for result in lost {
         match code {
             Some(code) => refused_as(result, kind, code, promise),

@@ -116,11 +116,7 @@ fn enrolment(number: u8) -> Enrolment {
 
 fn opened(boot: u8) -> Sighting {
     let boot = BootId::from_bytes([boot; 16]);
-    Sighting::Opened {
-        boot,
-        capabilities: None,
-        version: "1.2.3".to_owned(),
-    }
+    Sighting::Opened { boot, capabilities: None, version: "1.2.3".to_owned() }
 }
 
 async fn issue(registry: &dyn NodeRegistry, invite: Invite) -> Invite {
@@ -136,26 +132,16 @@ async fn enroll(registry: &dyn NodeRegistry, number: u8, name: &str) -> Node {
 }
 
 async fn get(registry: &dyn NodeRegistry, number: u8) -> Node {
-    kept(
-        registry.get(node_id(number)).await,
-        "a stored node is returned",
-    )
+    kept(registry.get(node_id(number)).await, "a stored node is returned")
 }
 
 async fn all(registry: &dyn NodeRegistry) -> Vec<Node> {
-    let filter = NodeFilter {
-        retired: true,
-        ..NodeFilter::default()
-    };
+    let filter = NodeFilter { retired: true, ..NodeFilter::default() };
     kept(registry.list(filter).await, "nodes are listed")
 }
 
 async fn fate(registry: &dyn NodeRegistry, number: u8) -> Fate {
     let invites = kept(registry.invites(None).await, "invites are listed");
-    let found = invites
-        .into_iter()
-        .find(|invite| invite.id == invite_id(number));
-    found
-        .expect("broken promise: a stored invite is listed")
-        .fate
+    let found = invites.into_iter().find(|invite| invite.id == invite_id(number));
+    found.expect("broken promise: a stored invite is listed").fate
 }

@@ -57,11 +57,7 @@ impl ContentId {
     /// How many chunks content of `size` bytes has; at least one.
     #[must_use]
     pub const fn chunk_count(size: u64) -> u64 {
-        if size == 0 {
-            1
-        } else {
-            size.div_ceil(CHUNK_SIZE as u64)
-        }
+        if size == 0 { 1 } else { size.div_ceil(CHUNK_SIZE as u64) }
     }
 
     /// The range of all bytes, for reading the whole.
@@ -91,10 +87,7 @@ impl Hasher {
     /// Starts with no bytes and keeps the digest of each chunk: 32 bytes in memory a chunk.
     #[must_use]
     pub fn keeping_chunks() -> Self {
-        Self {
-            kept: Some(Vec::new()),
-            ..Self::default()
-        }
+        Self { kept: Some(Vec::new()), ..Self::default() }
     }
 
     /// Takes the next bytes, cut anyhow.
@@ -128,18 +121,9 @@ impl Hasher {
     #[must_use]
     pub fn finish_with_chunks(mut self) -> (ContentId, Vec<Digest>) {
         let last = self.close_chunk();
-        let digest = if self.size <= CHUNK_SIZE as u64 {
-            last
-        } else {
-            Digest(self.list.finalize().into())
-        };
-        (
-            ContentId {
-                size: self.size,
-                digest,
-            },
-            self.kept.unwrap_or_default(),
-        )
+        let digest =
+            if self.size <= CHUNK_SIZE as u64 { last } else { Digest(self.list.finalize().into()) };
+        (ContentId { size: self.size, digest }, self.kept.unwrap_or_default())
     }
 
     fn close_chunk(&mut self) -> Digest {
@@ -155,9 +139,7 @@ impl Hasher {
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher")
-            .field("size", &self.size)
-            .finish_non_exhaustive()
+        f.debug_struct("Hasher").field("size", &self.size).finish_non_exhaustive()
     }
 }
 
@@ -171,18 +153,9 @@ mod tests {
     #[test]
     fn known_names() {
         for (bytes, digest) in [
-            (
-                vec![],
-                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            ),
-            (
-                vec![0; 65_536],
-                "de2f256064a0af797747c2b97505dc0b9f3df0de4f489eac731c23ae9ca9cc31",
-            ),
-            (
-                vec![0; 65_537],
-                "1a64e689318110a2c0241c2ace3602f680736a307318d10af2c59b9a434d1659",
-            ),
+            (vec![], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (vec![0; 65_536], "de2f256064a0af797747c2b97505dc0b9f3df0de4f489eac731c23ae9ca9cc31"),
+            (vec![0; 65_537], "1a64e689318110a2c0241c2ace3602f680736a307318d10af2c59b9a434d1659"),
             (
                 vec![b'a'; 200_000],
                 "3212b055f227b75771e7f52f03b7b1f80a8e725a3f45f9eb06e59463d52ae0e5",
@@ -198,21 +171,15 @@ mod tests {
     fn up_to_one_chunk_the_digest_is_plain() {
         for length in [0, 1, CHUNK_SIZE - 1, CHUNK_SIZE] {
             let bytes = vec![7; length];
-            assert_eq!(
-                ContentId::of(&bytes).digest,
-                Digest::of(&bytes),
-                "{length} bytes"
-            );
+            assert_eq!(ContentId::of(&bytes).digest, Digest::of(&bytes), "{length} bytes");
         }
     }
 
     #[test]
     fn a_list_of_chunks_posing_as_content_has_another_name() {
         let large = vec![1; 2 * CHUNK_SIZE];
-        let list: Vec<u8> = large
-            .chunks(CHUNK_SIZE)
-            .flat_map(|chunk| *Digest::of(chunk).as_bytes())
-            .collect();
+        let list: Vec<u8> =
+            large.chunks(CHUNK_SIZE).flat_map(|chunk| *Digest::of(chunk).as_bytes()).collect();
         let (large, small) = (ContentId::of(&large), ContentId::of(&list));
         assert_eq!(large.digest, small.digest);
         assert_ne!(large, small);
@@ -223,11 +190,7 @@ mod tests {
         let chunk = Digest::of(b"");
         assert_eq!(ContentId::of_chunks(0, &[chunk]), Some(ContentId::of(b"")));
         for (size, count) in [(0, 0), (1, 2), (65_536, 2), (65_537, 1), (u64::MAX, 3)] {
-            assert_eq!(
-                ContentId::of_chunks(size, &vec![chunk; count]),
-                None,
-                "{size} {count}"
-            );
+            assert_eq!(ContentId::of_chunks(size, &vec![chunk; count]), None, "{size} {count}");
         }
     }
 

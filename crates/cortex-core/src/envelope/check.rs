@@ -104,11 +104,8 @@ pub fn verify(
     expected: &Expected<'_>,
 ) -> Result<Envelope, Refusal> {
     let parsed = Envelope::from_bytes(envelope).ok_or(Refusal::Malformed)?;
-    let key = expected
-        .keys
-        .iter()
-        .find(|key| KeyId::of(key) == parsed.key)
-        .ok_or(Refusal::UnknownKey)?;
+    let key =
+        expected.keys.iter().find(|key| KeyId::of(key) == parsed.key).ok_or(Refusal::UnknownKey)?;
     let signature = Signature::from_slice(signature).map_err(|_| Refusal::BadSignature)?;
     key.verify_strict(envelope, &signature).map_err(|_| Refusal::BadSignature)?;
     if parsed.hub != expected.hub || parsed.node != expected.node {

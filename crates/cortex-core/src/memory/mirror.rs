@@ -59,10 +59,7 @@ impl MemoryMirrorStore {
     /// Makes a store in which a session holds at most `limit` bytes of content.
     #[must_use]
     pub fn with_limit(limit: u64) -> Self {
-        Self {
-            limit,
-            mirrors: Mutex::default(),
-        }
+        Self { limit, mirrors: Mutex::default() }
     }
 }
 
@@ -97,12 +94,7 @@ impl MirrorStore for MemoryMirrorStore {
         mirror.move_uses(&changes)?;
         mirror.tree = Arc::new(tree);
         let version = head.next();
-        mirror.revisions.push(Revision {
-            version,
-            author,
-            at: now,
-            changes,
-        });
+        mirror.revisions.push(Revision { version, author, at: now, changes });
         Ok(Commit::Accepted(version))
     }
 
@@ -121,11 +113,7 @@ impl MirrorStore for MemoryMirrorStore {
         }
         let mut room = limit;
         let mut revisions = Vec::new();
-        for revision in mirror
-            .revisions
-            .iter()
-            .filter(|revision| revision.version > version)
-        {
+        for revision in mirror.revisions.iter().filter(|revision| revision.version > version) {
             let count = revision.changes.len();
             if limit == 0 || (count > room && !revisions.is_empty()) {
                 break;
@@ -184,15 +172,8 @@ impl MirrorStore for MemoryMirrorStore {
         // Others may have put the same, or used up the room, while this one was read.
         let mut mirrors = self.lock();
         if self.wants(mirrors.get(&session), content)? {
-            let held = Held {
-                bytes: whole.freeze(),
-                uses: 0,
-            };
-            mirrors
-                .entry(session)
-                .or_default()
-                .held
-                .insert(content, held);
+            let held = Held { bytes: whole.freeze(), uses: 0 };
+            mirrors.entry(session).or_default().held.insert(content, held);
         }
         Ok(())
     }
@@ -205,15 +186,9 @@ impl MirrorStore for MemoryMirrorStore {
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
         const OPERATION: &str = "read content";
         let mirrors = self.lock();
-        let held = mirrors
-            .get(&session)
-            .and_then(|mirror| mirror.held.get(&content));
+        let held = mirrors.get(&session).and_then(|mirror| mirror.held.get(&content));
         let held = held.ok_or_else(|| {
-            Error::new(
-                Kind::NotFound,
-                OPERATION,
-                format!("{} is not held", content.digest),
-            )
+            Error::new(Kind::NotFound, OPERATION, format!("{} is not held", content.digest))
         })?;
         if range.start > range.end || range.end > content.size {
             let message = format!("{range:?} is no range of {} bytes", content.size);
@@ -269,19 +244,13 @@ impl MemoryMirrorStore {
 
 impl Mirror {
     fn head(&self) -> Version {
-        self.revisions
-            .last()
-            .map_or(Version::ZERO, |revision| revision.version)
+        self.revisions.last().map_or(Version::ZERO, |revision| revision.version)
     }
 
     /// Counts the uses of content anew for `changes`, which fit `self.tree`; drops what has none.
     fn move_uses(&mut self, changes: &[Change]) -> Result<()> {
         let content = |entry: Option<&Entry>| entry.and_then(Entry::content);
-        let added = || {
-            changes
-                .iter()
-                .filter_map(|change| content(change.entry.as_ref()))
-        };
+        let added = || changes.iter().filter_map(|change| content(change.entry.as_ref()));
         if let Some(missing) = added().find(|content| !self.held.contains_key(content)) {
             let message = format!("content {} is not held", missing.digest);
             return Err(Error::new(Kind::Precondition, "commit changes", message)

@@ -101,9 +101,7 @@ struct State {
 
 impl State {
     fn node(&self, id: NodeId) -> Result<&Node> {
-        self.nodes
-            .get(&id)
-            .ok_or_else(|| refusal::node_not_found(id))
+        self.nodes.get(&id).ok_or_else(|| refusal::node_not_found(id))
     }
 
     /// Whether a live node of `owner`, other than `except`, is called `name`.

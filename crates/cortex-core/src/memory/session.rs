@@ -60,13 +60,7 @@ impl SessionStore for MemorySessionStore {
         if state.sessions.contains_key(&session.id) {
             return Err(refusal::session_exists(session.id));
         }
-        state.sessions.insert(
-            session.id,
-            Kept {
-                session,
-                log: Vec::new(),
-            },
-        );
+        state.sessions.insert(session.id, Kept { session, log: Vec::new() });
         Ok(())
     }
 
@@ -103,17 +97,9 @@ impl SessionStore for MemorySessionStore {
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Arc<Task>>> {
         let state = self.lock();
-        let limit = if filter.limit == 0 {
-            usize::MAX
-        } else {
-            filter.limit
-        };
+        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
         let newest_first = state.tasks.values().rev();
-        Ok(newest_first
-            .filter(|task| filter.fits(task))
-            .take(limit)
-            .cloned()
-            .collect())
+        Ok(newest_first.filter(|task| filter.fits(task)).take(limit).cloned().collect())
     }
 
     async fn output(
@@ -124,20 +110,11 @@ impl SessionStore for MemorySessionStore {
         limit: usize,
     ) -> Result<OutputPart> {
         let state = self.lock();
-        let stored = state
-            .tasks
-            .get(&task)
-            .ok_or_else(|| refusal::task_not_found(task))?;
+        let stored = state.tasks.get(&task).ok_or_else(|| refusal::task_not_found(task))?;
         let stored = stored.output.of(stream).stored;
         let chunks = state.output.get(&(task, stream));
-        let data = chunks
-            .map(|chunks| part(chunks, offset, limit))
-            .unwrap_or_default();
-        Ok(OutputPart {
-            offset,
-            data,
-            stored,
-        })
+        let data = chunks.map(|chunks| part(chunks, offset, limit)).unwrap_or_default();
+        Ok(OutputPart { offset, data, stored })
     }
 }
 
@@ -163,16 +140,11 @@ struct Chunk {
 
 impl State {
     fn kept(&self, id: SessionId) -> Result<&Kept> {
-        self.sessions
-            .get(&id)
-            .ok_or_else(|| refusal::session_not_found(id))
+        self.sessions.get(&id).ok_or_else(|| refusal::session_not_found(id))
     }
 
     fn append(&mut self, id: SessionId, batch: Batch) -> Result<Appended> {
-        let kept = self
-            .sessions
-            .get_mut(&id)
-            .ok_or_else(|| refusal::session_not_found(id))?;
+        let kept = self.sessions.get_mut(&id).ok_or_else(|| refusal::session_not_found(id))?;
         let head = Seq::default().plus(kept.log.len());
         let moved = batch.apply(&kept.session, head, |task| self.tasks.get(&task).cloned())?;
         if let Some(session) = moved.session {
@@ -200,19 +172,12 @@ fn as_read_back(entry: &Entry) -> Entry {
 }
 
 fn keep_output(output: &mut HashMap<(TaskId, Stream), Vec<Chunk>>, what: &Happening) {
-    let Happening::Task {
-        task,
-        event: TaskEvent::Output { stream, offset, .. },
-        data,
-    } = what
+    let Happening::Task { task, event: TaskEvent::Output { stream, offset, .. }, data } = what
     else {
         return;
     };
     if !data.is_empty() {
-        let chunk = Chunk {
-            offset: *offset,
-            data: data.clone(),
-        };
+        let chunk = Chunk { offset: *offset, data: data.clone() };
         output.entry((*task, *stream)).or_default().push(chunk);
     }
 }

@@ -23,10 +23,7 @@ pub enum LinkTargetError {
     #[error("symlink target is empty")]
     Empty,
     /// The text has more than [`LinkTarget::MAX_LEN`] bytes.
-    #[error(
-        "symlink target has {length} bytes, the limit is {}",
-        LinkTarget::MAX_LEN
-    )]
+    #[error("symlink target has {length} bytes, the limit is {}", LinkTarget::MAX_LEN)]
     TooLong {
         /// The length in bytes.
         length: usize,
@@ -107,10 +104,7 @@ mod tests {
         for text in ["../../etc/passwd", "/abs", "C:\\x", ".", "a//b/", " "] {
             let target: LinkTarget = text.parse().unwrap();
             let json = serde_json::to_string(&target).unwrap();
-            assert_eq!(
-                serde_json::from_str::<LinkTarget>(&json).unwrap().as_str(),
-                text
-            );
+            assert_eq!(serde_json::from_str::<LinkTarget>(&json).unwrap().as_str(), text);
         }
     }
 

@@ -51,21 +51,12 @@ fn each_rule_is_named_by_its_refusal() {
     for text in [".", "./a", "a/."] {
         assert_eq!(refusal(text), PathError::Dots { component: "." }, "{text}");
     }
-    for character in [
-        '\\', ':', '\0', '\r', '\n', '\t', '\u{1b}', '\u{7f}', '\u{85}',
-    ] {
+    for character in ['\\', ':', '\0', '\r', '\n', '\t', '\u{1b}', '\u{7f}', '\u{85}'] {
         let text = format!("a/b{character}c");
-        assert_eq!(
-            refusal(&text),
-            PathError::Character { character },
-            "{text:?}"
-        );
+        assert_eq!(refusal(&text), PathError::Character { character }, "{text:?}");
     }
     for text in ["a.", "a ", "a./b", "a /b", "...", "a. "] {
-        assert!(
-            matches!(refusal(text), PathError::Trailing { .. }),
-            "{text:?}"
-        );
+        assert!(matches!(refusal(text), PathError::Trailing { .. }), "{text:?}");
     }
 }
 
@@ -90,10 +81,7 @@ fn windows_devices_are_refused_in_any_case_and_with_any_extension() {
         "a/b/aux.c",
         "nul/child",
     ] {
-        assert!(
-            matches!(refusal(text), PathError::Device { .. }),
-            "{text:?}"
-        );
+        assert!(matches!(refusal(text), PathError::Device { .. }), "{text:?}");
     }
 }
 
@@ -107,10 +95,7 @@ fn length_is_counted_in_bytes() {
     let longest = format!("{}{}", "abcd/".repeat(818), "abcdef");
     assert_eq!(longest.len(), RelPath::MAX_LEN);
     assert!(RelPath::new(longest.as_str()).is_ok());
-    assert_eq!(
-        refusal(&format!("{longest}g")),
-        PathError::TooLong { length: 4097 }
-    );
+    assert_eq!(refusal(&format!("{longest}g")), PathError::TooLong { length: 4097 });
 }
 
 #[test]

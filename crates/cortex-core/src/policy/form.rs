@@ -110,23 +110,8 @@ impl Serialize for Rule {
         if text.parse::<Rule>().is_ok_and(|read| read == *self) {
             return serializer.serialize_str(&text);
         }
-        let Rule {
-            program,
-            args,
-            exact,
-            shell,
-            name,
-            reason,
-        } = self.clone();
-        RuleMap {
-            program,
-            args,
-            exact,
-            shell,
-            name,
-            reason,
-        }
-        .serialize(serializer)
+        let Rule { program, args, exact, shell, name, reason } = self.clone();
+        RuleMap { program, args, exact, shell, name, reason }.serialize(serializer)
     }
 }
 
@@ -155,10 +140,7 @@ impl<'de> Visitor<'de> for RuleVisitor {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_false(value: &bool) -> bool {
     !value
 }

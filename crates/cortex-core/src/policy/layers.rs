@@ -67,10 +67,8 @@ impl Effective {
     /// however they were written.
     #[must_use]
     pub fn to_canonical_json(&self) -> Vec<u8> {
-        let layers: Vec<_> = self
-            .layers()
-            .map(|(origin, policy)| (origin, Canonical::of(policy)))
-            .collect();
+        let layers: Vec<_> =
+            self.layers().map(|(origin, policy)| (origin, Canonical::of(policy))).collect();
         serde_json::to_vec(&layers).expect("texts, flags and lists always have a JSON form")
     }
 
@@ -82,9 +80,7 @@ impl Effective {
                 refused @ Verdict::Refused { .. } => return refused,
             }
         }
-        Verdict::Allowed {
-            rule: (!rules.is_empty()).then(|| rules.join(" and ")),
-        }
+        Verdict::Allowed { rule: (!rules.is_empty()).then(|| rules.join(" and ")) }
     }
 }
 

@@ -95,11 +95,7 @@ fn tokens(pattern: &str) -> Vec<Token> {
         while chars.next_if_eq(&'*').is_some() {
             stars += 1;
         }
-        tokens.push(if stars > 1 {
-            Token::Anything
-        } else {
-            Token::WithinName
-        });
+        tokens.push(if stars > 1 { Token::Anything } else { Token::WithinName });
     }
     tokens
 }
@@ -185,12 +181,7 @@ mod tests {
             (&["**", "--force"], &["--force"], true, true),
             (&["**", "--force"], &["push"], false, false),
             (&["**"], &[], true, true),
-            (
-                &["a", "**", "b", "**", "c"],
-                &["a", "b", "b", "x", "c"],
-                true,
-                true,
-            ),
+            (&["a", "**", "b", "**", "c"], &["a", "b", "b", "x", "c"], true, true),
         ] {
             let patterns = list(patterns);
             assert_eq!(
@@ -240,9 +231,7 @@ mod tests {
             return text.is_empty();
         };
         if first != '*' {
-            return text
-                .strip_prefix(first)
-                .is_some_and(|rest| by_definition(&pattern[1..], rest));
+            return text.strip_prefix(first).is_some_and(|rest| by_definition(&pattern[1..], rest));
         }
         let rest = pattern.trim_start_matches('*');
         let any = pattern.len() - rest.len() > 1;

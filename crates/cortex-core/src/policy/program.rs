@@ -35,16 +35,10 @@ impl<'a> Program<'a> {
     pub(super) fn is_denied_by(&self, pattern: &str) -> bool {
         if !is_absolute(pattern) {
             let pattern = case_folded(pattern);
-            return self
-                .spellings()
-                .flat_map(names)
-                .any(|name| text_matches(&pattern, &name));
+            return self.spellings().flat_map(names).any(|name| text_matches(&pattern, &name));
         }
         let pattern = folded(pattern);
-        if self
-            .spellings()
-            .any(|path| text_matches(&pattern, &folded(path)))
-        {
+        if self.spellings().any(|path| text_matches(&pattern, &folded(path))) {
             return true;
         }
         // Not looked up: the name may lead to the denied file, so it is taken to do so.
@@ -58,17 +52,11 @@ impl<'a> Program<'a> {
 
     /// The path that would be started; a relative one depends on the working directory.
     fn started(&self) -> Option<&'a str> {
-        if self.is_bare() {
-            self.resolved
-        } else {
-            Some(self.given)
-        }
+        if self.is_bare() { self.resolved } else { Some(self.given) }
     }
 
     fn spellings(&self) -> impl Iterator<Item = &'a str> {
-        [Some(self.given), self.started(), self.real]
-            .into_iter()
-            .flatten()
+        [Some(self.given), self.started(), self.real].into_iter().flatten()
     }
 }
 
@@ -84,10 +72,7 @@ pub(super) fn is_absolute(path: &str) -> bool {
 /// Says whether an absolute path is spelled in one way only: no `.`, `..` or empty component.
 pub(super) fn is_plain(path: &str) -> bool {
     let rest = path.strip_prefix('/').unwrap_or(path);
-    is_absolute(path)
-        && !rest
-            .split(is_separator)
-            .any(|part| matches!(part, "" | "." | ".."))
+    is_absolute(path) && !rest.split(is_separator).any(|part| matches!(part, "" | "." | ".."))
 }
 
 /// The components of an absolute path with `.` and `..` taken away, compared as text.
@@ -150,11 +135,7 @@ mod tests {
     use super::*;
 
     fn program(given: &'static str, resolved: Option<&'static str>) -> Program<'static> {
-        Program {
-            given,
-            resolved,
-            real: None,
-        }
+        Program { given, resolved, real: None }
     }
 
     #[test]
@@ -163,22 +144,12 @@ mod tests {
         for yes in ["git", "/usr/bin/git"] {
             assert!(program(yes, found).is_allowed_by("git"), "{yes}");
         }
-        for no in [
-            "./git",
-            "/tmp/git",
-            "bin/git",
-            "GIT",
-            "/usr/bin/../bin/git",
-            "..\\git",
-            "git ",
-        ] {
+        for no in ["./git", "/tmp/git", "bin/git", "GIT", "/usr/bin/../bin/git", "..\\git", "git "]
+        {
             assert!(!program(no, found).is_allowed_by("git"), "{no}");
         }
         assert!(!program("/usr/bin/git", None).is_allowed_by("git"));
-        assert!(
-            !program("./git", Some("./git")).is_allowed_by("git"),
-            "search path with a dot"
-        );
+        assert!(!program("./git", Some("./git")).is_allowed_by("git"), "search path with a dot");
     }
 
     #[test]
@@ -186,17 +157,9 @@ mod tests {
         assert!(program("git", Some("/usr/bin/git")).is_allowed_by("/usr/bin/git"));
         assert!(program("/usr/bin/git", Some("/opt/bin/git")).is_allowed_by("/usr/bin/git"));
         assert!(program("/opt/v1/bin/git", None).is_allowed_by("/opt/*/bin/git"));
-        for no in [
-            "git",
-            "/usr/bin//git",
-            "/usr/bin/./git",
-            "/tmp/../usr/bin/git",
-            "/USR/bin/git",
-        ] {
-            assert!(
-                !program(no, Some("/opt/bin/git")).is_allowed_by("/usr/bin/git"),
-                "{no}"
-            );
+        for no in ["git", "/usr/bin//git", "/usr/bin/./git", "/tmp/../usr/bin/git", "/USR/bin/git"]
+        {
+            assert!(!program(no, Some("/opt/bin/git")).is_allowed_by("/usr/bin/git"), "{no}");
         }
         assert!(!program("git", None).is_allowed_by("/usr/bin/git"));
         assert!(!program("/opt/a/b/bin/git", None).is_allowed_by("/opt/*/bin/git"));
@@ -204,17 +167,9 @@ mod tests {
 
     #[test]
     fn a_denied_name_is_hit_under_every_spelling() {
-        for given in [
-            "rm",
-            "/bin/rm",
-            "./rm",
-            "RM",
-            "rm.exe",
-            "C:\\x\\Rm.EXE",
-            "C:rm",
-            "rm.",
-            "a/../rm",
-        ] {
+        for given in
+            ["rm", "/bin/rm", "./rm", "RM", "rm.exe", "C:\\x\\Rm.EXE", "C:rm", "rm.", "a/../rm"]
+        {
             assert!(program(given, None).is_denied_by("rm"), "{given}");
         }
         for given in ["rmdir", "arm", "rm/x", "rm.sh"] {
@@ -223,24 +178,13 @@ mod tests {
         assert!(program("cmd.exe", None).is_denied_by("cmd.exe"));
         assert!(program("vi", Some("/usr/bin/vi")).is_denied_by("v*"));
         assert!(program("/bin/ba\u{17f}h", None).is_denied_by("bash"));
-        let linked = Program {
-            given: "/tmp/x",
-            resolved: None,
-            real: Some("/usr/bin/rm"),
-        };
+        let linked = Program { given: "/tmp/x", resolved: None, real: Some("/usr/bin/rm") };
         assert!(linked.is_denied_by("rm"), "a link to a denied program");
     }
 
     #[test]
     fn a_denied_path_is_hit_under_every_spelling() {
-        for given in [
-            "/bin/rm",
-            "/usr/bin/rm",
-            "/bin//rm",
-            "/tmp/../bin/./rm",
-            "/BIN/rm",
-            "rm",
-        ] {
+        for given in ["/bin/rm", "/usr/bin/rm", "/bin//rm", "/tmp/../bin/./rm", "/BIN/rm", "rm"] {
             assert!(program(given, None).is_denied_by("/bin/rm"), "{given}");
         }
         assert!(program("rm", Some("/usr/bin/rm")).is_denied_by("/bin/rm"));

@@ -29,12 +29,7 @@ fn policies() -> impl Strategy<Value = SandboxPolicy> {
 }
 
 fn argvs() -> impl Strategy<Value = Vec<String>> {
-    let program = prop_oneof![
-        "[abAB]",
-        "(/bin|/[ab]|\\.|\\.\\./bin)/[ab]",
-        "\\PC{0,4}",
-        ".{0,3}"
-    ];
+    let program = prop_oneof!["[abAB]", "(/bin|/[ab]|\\.|\\.\\./bin)/[ab]", "\\PC{0,4}", ".{0,3}"];
     let args = proptest::collection::vec(prop_oneof!["[xy]{0,2}", "\\PC{0,3}", ".{0,2}"], 0..4);
     (program, args).prop_map(|(program, args)| std::iter::once(program).chain(args).collect())
 }

@@ -97,19 +97,10 @@ impl Rule {
         check_text("program", &program, MAX_PATTERN_BYTES)?;
         let bare = !program.contains(is_separator) && !matches!(program.as_str(), "." | "..");
         if program.contains("**") || !(bare || is_plain(&program)) {
-            return Err(RuleError::Program {
-                program: program.chars().take(80).collect(),
-            });
+            return Err(RuleError::Program { program: program.chars().take(80).collect() });
         }
         debug_assert!(bare || is_absolute(&program), "a plain path is absolute");
-        Ok(Self {
-            program,
-            args: Vec::new(),
-            exact: false,
-            shell: false,
-            name: None,
-            reason: None,
-        })
+        Ok(Self { program, args: Vec::new(), exact: false, shell: false, name: None, reason: None })
     }
 
     /// Sets the argument patterns.
@@ -121,11 +112,7 @@ impl Rule {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        self.args = args
-            .into_iter()
-            .take(MAX_ARGS + 1)
-            .map(Into::into)
-            .collect();
+        self.args = args.into_iter().take(MAX_ARGS + 1).map(Into::into).collect();
         if self.args.len() > MAX_ARGS {
             return Err(RuleError::TooManyArgs);
         }
@@ -137,9 +124,7 @@ impl Rule {
                 });
             }
             if arg.contains('\0') {
-                return Err(RuleError::Text {
-                    part: "argument pattern",
-                });
+                return Err(RuleError::Text { part: "argument pattern" });
             }
         }
         Ok(self)
@@ -289,10 +274,7 @@ mod tests {
     #[test]
     fn a_text_is_the_program_and_its_patterns() {
         let rule: Rule = " rm  -rf /** ".parse().unwrap();
-        assert_eq!(
-            rule,
-            Rule::new("rm").unwrap().with_args(["-rf", "/**"]).unwrap()
-        );
+        assert_eq!(rule, Rule::new("rm").unwrap().with_args(["-rf", "/**"]).unwrap());
         assert_eq!(rule.to_string(), "rm -rf /**");
         let odd = Rule::new("git").unwrap().with_args(["a b", ""]).unwrap();
         assert_eq!(odd.to_string(), "git \"a b\" \"\"");
@@ -303,46 +285,18 @@ mod tests {
         let error = |text: &str| text.parse::<Rule>().unwrap_err();
         assert_eq!(error(" "), RuleError::Text { part: "program" });
         assert_eq!(error("git log '--format=%h %s'"), RuleError::Quoted);
-        for program in [
-            "./git",
-            "bin/git",
-            "..",
-            "/usr//bin/git",
-            "/usr/../git",
-            "/",
-            "**",
-            "/opt/**",
-        ] {
-            assert_eq!(
-                error(program),
-                RuleError::Program {
-                    program: program.into()
-                },
-                "{program}"
-            );
+        for program in
+            ["./git", "bin/git", "..", "/usr//bin/git", "/usr/../git", "/", "**", "/opt/**"]
+        {
+            assert_eq!(error(program), RuleError::Program { program: program.into() }, "{program}");
         }
         let long = "a".repeat(MAX_PATTERN_BYTES + 1);
-        assert_eq!(
-            error(&long),
-            RuleError::TooLong {
-                part: "program",
-                max: MAX_PATTERN_BYTES
-            }
-        );
-        assert!(matches!(
-            error(&format!("a {long}")),
-            RuleError::TooLong { .. }
-        ));
+        assert_eq!(error(&long), RuleError::TooLong { part: "program", max: MAX_PATTERN_BYTES });
+        assert!(matches!(error(&format!("a {long}")), RuleError::TooLong { .. }));
         assert_eq!(error(&"a ".repeat(MAX_ARGS + 2)), RuleError::TooManyArgs);
         let rule = Rule::new("a").unwrap();
-        assert_eq!(
-            rule.clone().named("a\nb"),
-            Err(RuleError::Text { part: "name" })
-        );
-        assert_eq!(
-            rule.because("\u{202e}"),
-            Err(RuleError::Text { part: "reason" })
-        );
+        assert_eq!(rule.clone().named("a\nb"), Err(RuleError::Text { part: "name" }));
+        assert_eq!(rule.because("\u{202e}"), Err(RuleError::Text { part: "reason" }));
         assert!(Rule::new("C:\\Windows\\System32\\cmd.exe").is_ok());
     }
 

@@ -37,23 +37,10 @@ workspace_root: /home/ada/work
 fn strict_allows_only_what_a_rule_allows() {
     let policy = read(WORKSHOP);
     let rule = Some("allow[0] \"git status\"".to_owned());
-    assert_eq!(
-        judge(&policy, &["git", "status", "-s"]),
-        Verdict::Allowed { rule }
-    );
+    assert_eq!(judge(&policy, &["git", "status", "-s"]), Verdict::Allowed { rule });
     assert!(judge(&policy, &["cargo", "test", "-p", "x; rm -rf /"]).is_allowed());
-    for words in [
-        &["git"][..],
-        &["git", "push"],
-        &["ls"],
-        &["./cargo"],
-        &["git status"],
-    ] {
-        assert_eq!(
-            refusing_rule(judge(&policy, words)),
-            "mode STRICT: no allow rule",
-            "{words:?}"
-        );
+    for words in [&["git"][..], &["git", "push"], &["ls"], &["./cargo"], &["git status"]] {
+        assert_eq!(refusing_rule(judge(&policy, words)), "mode STRICT: no allow rule", "{words:?}");
     }
     let nothing = SandboxPolicy::default();
     assert!(!judge(&nothing, &["true"]).is_allowed());
@@ -67,86 +54,40 @@ fn deny_wins_and_names_its_rule() {
     assert_eq!(rule, "deny[0] \"cargo publish\"");
     assert_eq!(
         judge(&policy, &["git", "status", "--force"]),
-        Verdict::Refused {
-            rule: "deny[1] \"no-force\"".into(),
-            reason: "history stays".into()
-        }
+        Verdict::Refused { rule: "deny[1] \"no-force\"".into(), reason: "history stays".into() }
     );
-    let error = judge(&policy, &["cargo", "publish"])
-        .into_result("run task")
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.code()),
-        (crate::error::Kind::Denied, "policy_refused")
-    );
-    assert_eq!(
-        error.message(),
-        "refused by deny[0] \"cargo publish\": \"cargo\" is denied"
-    );
+    let error = judge(&policy, &["cargo", "publish"]).into_result("run task").unwrap_err();
+    assert_eq!((error.kind(), error.code()), (crate::error::Kind::Denied, "policy_refused"));
+    assert_eq!(error.message(), "refused by deny[0] \"cargo publish\": \"cargo\" is denied");
 }
 
 #[test]
 fn a_command_line_needs_an_allowed_shell_in_both_modes() {
     let mut policy = SandboxPolicy::permissive();
     let line = Invocation::line("sh", "echo $HOME");
-    assert!(
-        judge(&policy, &["sh", "-c", "echo"]).is_allowed(),
-        "an ordinary program"
-    );
-    assert_eq!(
-        refusing_rule(policy.judge(&line)),
-        "command line: no allow rule with shell: true"
-    );
+    assert!(judge(&policy, &["sh", "-c", "echo"]).is_allowed(), "an ordinary program");
+    assert_eq!(refusing_rule(policy.judge(&line)), "command line: no allow rule with shell: true");
 
     policy.allow.push(Rule::new("sh").unwrap());
-    assert!(
-        !policy.judge(&line).is_allowed(),
-        "allowed as a program, not as a shell"
-    );
+    assert!(!policy.judge(&line).is_allowed(), "allowed as a program, not as a shell");
 
-    policy
-        .allow
-        .push(Rule::new("sh").unwrap().for_command_lines());
+    policy.allow.push(Rule::new("sh").unwrap().for_command_lines());
     let rule = Some("allow[1] \"sh\"".to_owned());
     assert_eq!(policy.judge(&line), Verdict::Allowed { rule });
     for shell in ["bash", "/tmp/sh", "./sh", "SH"] {
-        assert!(
-            !policy.judge(&Invocation::line(shell, "true")).is_allowed(),
-            "{shell}"
-        );
+        assert!(!policy.judge(&Invocation::line(shell, "true")).is_allowed(), "{shell}");
     }
-    assert!(
-        policy
-            .judge(&Invocation::line("/bin/sh", "true").resolved("/bin/sh"))
-            .is_allowed()
-    );
+    assert!(policy.judge(&Invocation::line("/bin/sh", "true").resolved("/bin/sh")).is_allowed());
 
-    policy.deny.push(
-        Rule::new("sh")
-            .unwrap()
-            .with_args(["-c", "**reboot**"])
-            .unwrap(),
-    );
+    policy.deny.push(Rule::new("sh").unwrap().with_args(["-c", "**reboot**"]).unwrap());
     assert!(policy.judge(&line).is_allowed());
-    assert!(
-        !policy
-            .judge(&Invocation::line("sh", "x\nreboot\n"))
-            .is_allowed()
-    );
+    assert!(!policy.judge(&Invocation::line("sh", "x\nreboot\n")).is_allowed());
 }
 
 #[test]
 fn built_in_rules_hold_in_every_mode() {
     let policy = SandboxPolicy::permissive();
-    for words in [
-        &[][..],
-        &[""],
-        &["/"],
-        &["bin/"],
-        &[".."],
-        &["ls", "a\0b"],
-        &["l\0s"],
-    ] {
+    for words in [&[][..], &[""], &["/"], &["bin/"], &[".."], &["ls", "a\0b"], &["l\0s"]] {
         let rule = refusing_rule(judge(&policy, words));
         assert!(rule.starts_with("built-in rule"), "{words:?}: {rule}");
     }
@@ -166,12 +107,8 @@ fn what_a_reason_quotes_is_escaped_and_cut() {
 #[test]
 fn a_working_directory_stays_below_the_root() {
     let policy = read(WORKSHOP);
-    for yes in [
-        "/home/ada/work",
-        "/home/ada/work/",
-        "/home/ada/work/a/../b",
-        "/home/./ada/work/x",
-    ] {
+    for yes in ["/home/ada/work", "/home/ada/work/", "/home/ada/work/a/../b", "/home/./ada/work/x"]
+    {
         assert!(policy.judge_cwd(yes).is_allowed(), "{yes}");
     }
     for no in [
@@ -193,11 +130,7 @@ fn a_working_directory_stays_below_the_root() {
 
 #[test]
 fn unknown_keys_and_broken_rules_are_refused_where_they_stand() {
-    let error = |yaml: &str| {
-        serde_yaml::from_str::<SandboxPolicy>(yaml)
-            .unwrap_err()
-            .to_string()
-    };
+    let error = |yaml: &str| serde_yaml::from_str::<SandboxPolicy>(yaml).unwrap_err().to_string();
     for (yaml, part) in [
         ("mode: strict\nalow: []\n", "alow"),
         ("mode: lax\n", "lax"),
@@ -205,14 +138,8 @@ fn unknown_keys_and_broken_rules_are_refused_where_they_stand() {
         ("allow:\n  - { args: [x] }\n", "program"),
         ("allow:\n  - ./git\n", "bare name or an absolute path"),
         ("deny:\n  - 7\n", "a rule"),
-        (
-            "deny:\n  - { program: sh, shell: true }\n",
-            "only for allow rules",
-        ),
-        (
-            "allow:\n  - { program: sh, shell: true, args: [-c] }\n",
-            "a shell takes any line",
-        ),
+        ("deny:\n  - { program: sh, shell: true }\n", "only for allow rules"),
+        ("allow:\n  - { program: sh, shell: true, args: [-c] }\n", "a shell takes any line"),
         ("workspace_root: work\n", "workspace_root"),
         ("workspace_root: /a/../b\n", "workspace_root"),
     ] {
@@ -222,14 +149,8 @@ fn unknown_keys_and_broken_rules_are_refused_where_they_stand() {
     let message = error("mode: strict\nallow:\n  - ls\n  - ./git\n");
     assert!(message.contains("line 4"), "{message}");
     let many = vec![Rule::new("a").unwrap(); MAX_RULES + 1];
-    let policy = SandboxPolicy {
-        deny: many,
-        ..SandboxPolicy::default()
-    };
-    assert!(matches!(
-        policy.validate(),
-        Err(PolicyError::TooManyRules { list: "deny", .. })
-    ));
+    let policy = SandboxPolicy { deny: many, ..SandboxPolicy::default() };
+    assert!(matches!(policy.validate(), Err(PolicyError::TooManyRules { list: "deny", .. })));
 }
 
 #[test]
@@ -258,22 +179,10 @@ fn a_layer_names_itself_and_can_only_take_away() {
     let verdict = |words: &[&str]| both.judge(&Invocation::argv(&argv(words)));
     let rule = Some("hub allow[1] \"ls\"".to_owned());
     assert_eq!(verdict(&["ls"]), Verdict::Allowed { rule });
-    assert_eq!(
-        refusing_rule(verdict(&["git", "push"])),
-        "node deny[0] \"git push\""
-    );
-    assert_eq!(
-        refusing_rule(verdict(&["rm"])),
-        "hub mode STRICT: no allow rule"
-    );
-    assert!(
-        !both.judge(&Invocation::line("sh", "ls")).is_allowed(),
-        "the node allows no shell"
-    );
-    assert_eq!(
-        refusing_rule(both.judge_cwd("/x")),
-        "node workspace_root \"/w\""
-    );
+    assert_eq!(refusing_rule(verdict(&["git", "push"])), "node deny[0] \"git push\"");
+    assert_eq!(refusing_rule(verdict(&["rm"])), "hub mode STRICT: no allow rule");
+    assert!(!both.judge(&Invocation::line("sh", "ls")).is_allowed(), "the node allows no shell");
+    assert_eq!(refusing_rule(both.judge_cwd("/x")), "node workspace_root \"/w\"");
 
     let alone = Effective::of(hub.clone());
     assert!(alone.judge(&Invocation::line("sh", "ls")).is_allowed());

@@ -52,21 +52,13 @@ impl<'a> Invocation<'a> {
     /// Makes the invocation of a program with its arguments; `argv[0]` is the program.
     #[must_use]
     pub fn argv(argv: &'a [String]) -> Self {
-        Self {
-            command: Command::Argv(argv),
-            resolved: None,
-            real: None,
-        }
+        Self { command: Command::Argv(argv), resolved: None, real: None }
     }
 
     /// Makes the invocation of a command line.
     #[must_use]
     pub fn line(shell: &'a str, line: &'a str) -> Self {
-        Self {
-            command: Command::Line { shell, line },
-            resolved: None,
-            real: None,
-        }
+        Self { command: Command::Line { shell, line }, resolved: None, real: None }
     }
 
     /// States the absolute path that the node's own search path gives for the program's name:
@@ -105,21 +97,11 @@ impl<'a> Invocation<'a> {
             Command::Line { shell, line } => (shell, shell.contains('\0') || line.contains('\0')),
         };
         if texts {
-            return Err(Verdict::built_in(
-                "no NUL",
-                "an argument holds a NUL character",
-            ));
+            return Err(Verdict::built_in("no NUL", "an argument holds a NUL character"));
         }
-        let program = Program {
-            given,
-            resolved: self.resolved,
-            real: self.real,
-        };
+        let program = Program { given, resolved: self.resolved, real: self.real };
         if !program.has_name() {
-            return Err(Verdict::built_in(
-                "program",
-                "the first argument names no program",
-            ));
+            return Err(Verdict::built_in("program", "the first argument names no program"));
         }
         Ok(program)
     }
@@ -155,22 +137,18 @@ impl Verdict {
     }
 
     pub(super) fn built_in(name: &str, reason: &str) -> Self {
-        Verdict::Refused {
-            rule: format!("built-in rule \"{name}\""),
-            reason: reason.to_owned(),
-        }
+        Verdict::Refused { rule: format!("built-in rule \"{name}\""), reason: reason.to_owned() }
     }
 
     /// Puts the name of a layer before the name of the rule.
     pub(super) fn of_layer(self, layer: &str) -> Self {
         match self {
-            Verdict::Allowed { rule } => Verdict::Allowed {
-                rule: rule.map(|rule| format!("{layer} {rule}")),
-            },
-            Verdict::Refused { rule, reason } => Verdict::Refused {
-                rule: format!("{layer} {rule}"),
-                reason,
-            },
+            Verdict::Allowed { rule } => {
+                Verdict::Allowed { rule: rule.map(|rule| format!("{layer} {rule}")) }
+            }
+            Verdict::Refused { rule, reason } => {
+                Verdict::Refused { rule: format!("{layer} {rule}"), reason }
+            }
         }
     }
 }

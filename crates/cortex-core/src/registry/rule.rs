@@ -43,11 +43,7 @@ impl Invite {
         if let Entitlement::Replay(node) = self.judge(&enrolment.secret_digest, &identity, now)? {
             return Ok(Enrolled::Replay(node));
         }
-        self.fate = Fate::Used {
-            node,
-            identity,
-            at: now,
-        };
+        self.fate = Fate::Used { node, identity, at: now };
         Ok(Enrolled::New(Box::new(Node {
             id: node,
             name: free_name(&self.name, is_taken),
@@ -168,26 +164,16 @@ mod tests {
     fn a_refused_enrolment_leaves_the_invite_open() {
         let mut invite = invite();
         let refused = invite.enroll(&enrolment(8), |_| false, NOW).unwrap_err();
-        assert_eq!(
-            (refused.kind(), refused.code()),
-            (Kind::Denied, "invite_wrong_secret")
-        );
+        assert_eq!((refused.kind(), refused.code()), (Kind::Denied, "invite_wrong_secret"));
         assert_eq!(invite.fate, Fate::Open);
     }
 
     #[test]
     fn an_enrolment_uses_the_invite_and_takes_a_free_name() {
         let mut invite = invite();
-        let made = invite
-            .enroll(&enrolment(7), |name| name == "lab", NOW)
-            .unwrap();
-        let Enrolled::New(node) = made else {
-            panic!("the invite was open")
-        };
-        assert_eq!(
-            (node.name.as_str(), &node.labels),
-            ("lab-2", &invite.labels)
-        );
+        let made = invite.enroll(&enrolment(7), |name| name == "lab", NOW).unwrap();
+        let Enrolled::New(node) = made else { panic!("the invite was open") };
+        assert_eq!((node.name.as_str(), &node.labels), ("lab-2", &invite.labels));
         let again = invite.enroll(&enrolment(7), |_| true, NOW).unwrap();
         assert_eq!(again, Enrolled::Replay(node.id));
         assert_eq!(invite.withdraw(NOW).unwrap_err().kind(), Kind::Precondition);
@@ -197,11 +183,7 @@ mod tests {
     fn a_locked_node_opens_no_stream_but_its_open_one_may_end() {
         let mut node = enrolled();
         let boot = BootId::from_bytes([6; 16]);
-        let open = Sighting::Opened {
-            boot,
-            capabilities: None,
-            version: "1.1".into(),
-        };
+        let open = Sighting::Opened { boot, capabilities: None, version: "1.1".into() };
         node.sight(open.clone(), NOW).unwrap();
         assert_eq!(node.version, "1.1");
         node.admission = Admission::Locked;

@@ -84,10 +84,7 @@ impl Batch {
         Ok(Moved {
             session: (then != *session).then_some(then),
             head: head.plus(entries.len()),
-            appended: Appended {
-                entries,
-                tasks: tasks.into_iter().map(Arc::new).collect(),
-            },
+            appended: Appended { entries, tasks: tasks.into_iter().map(Arc::new).collect() },
         })
     }
 

@@ -121,13 +121,7 @@ impl TaskSpec {
     /// A spec with defaults for everything but the work.
     #[must_use]
     pub fn new(work: Work) -> Self {
-        Self {
-            work,
-            target: Target::Any,
-            timeout: None,
-            grace: DEFAULT_GRACE,
-            queue: false,
-        }
+        Self { work, target: Target::Any, timeout: None, grace: DEFAULT_GRACE, queue: false }
     }
 
     /// A spec that runs a program with arguments.
@@ -219,7 +213,10 @@ mod millis {
     use serde::Deserializer;
     use serde::Serializer;
 
-    pub(super) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        span: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
     }
 
@@ -245,7 +242,9 @@ mod millis_option {
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Option<Duration>, D::Error> {
         Ok(Option::<u64>::deserialize(d)?.map(Duration::from_millis))
     }
 }

@@ -109,8 +109,5 @@ fn a_report_of_an_older_attempt_is_refused() {
     task.apply(&TaskEvent::Returned { attempt: 1, reason: String::new() }, now).unwrap();
     task.apply(&TaskEvent::Assigned { attempt: 2, node }, now).unwrap();
     let stale = TaskEvent::Started { attempt: 1, pid: None };
-    assert_eq!(
-        task.apply(&stale, now),
-        Err(TransitionError::Attempt { found: 1, current: 2 })
-    );
+    assert_eq!(task.apply(&stale, now), Err(TransitionError::Attempt { found: 1, current: 2 }));
 }

@@ -35,14 +35,13 @@ struct Inner {
 
 impl Open {
     /// Enters a task. Its topic is there before the task is told to anybody.
-    pub(super) fn insert(&self, task: Arc<Task>) -> Arc<TaskTopic> {
+    pub(super) fn insert(&self, task: &Arc<Task>) {
         let mut inner = self.lock();
         let topic = TaskTopic::new(task.clone());
-        if inner.tasks.insert(task.id, topic.clone()).is_none() {
+        if inner.tasks.insert(task.id, topic).is_none() {
             *inner.by_user.entry(task.by).or_default() += 1;
         }
-        inner.place(&task);
-        topic
+        inner.place(task);
     }
 
     /// Takes in where a task stands; takes it out when it has ended.

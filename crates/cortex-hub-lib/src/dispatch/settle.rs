@@ -81,13 +81,19 @@ impl Decision {
         *highest = sequence.max(*highest);
     }
 
-    fn take(&mut self, task: &mut Task, news: News, cap: u64, now: Timestamp) -> Result<(), String> {
+    fn take(
+        &mut self,
+        task: &mut Task,
+        news: News,
+        cap: u64,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let attempt = task.attempt;
         match news {
             News::Started { pid } => self.push(task, TaskEvent::Started { attempt, pid }, now),
             News::Ended { outcome } => self.push(task, TaskEvent::Ended { attempt, outcome }, now),
             News::Output { stream, offset, data } => {
-                self.take_output(task, stream, offset, data, cap, now)?;
+                self.take_output(task, stream, offset, &data, cap, now)?;
             }
         }
         Ok(())
@@ -98,7 +104,7 @@ impl Decision {
         task: &mut Task,
         stream: Stream,
         offset: u64,
-        data: Bytes,
+        data: &Bytes,
         cap: u64,
         now: Timestamp,
     ) -> Result<(), String> {
@@ -153,7 +159,11 @@ impl Dispatch {
     /// # Errors
     /// What the node did wrong: its stream is to be closed. Nothing of the faulty report and what
     /// followed it was taken.
-    pub(crate) async fn settle(&self, node: NodeId, reports: Vec<Report>) -> Result<Vec<Ack>, String> {
+    pub(crate) async fn settle(
+        &self,
+        node: NodeId,
+        reports: Vec<Report>,
+    ) -> Result<Vec<Ack>, String> {
         let find = |task| self.open.task(task);
         let decision = decide(node, reports, find, self.limits.output_bytes, clock::now());
         self.metrics.reports_repeated.inc_by(decision.repeated);

@@ -9,7 +9,6 @@ use cortex_core::Result;
 use cortex_core::id::NodeId;
 use cortex_core::id::TaskId;
 use cortex_core::id::UserId;
-use cortex_core::node::Status;
 use cortex_core::session::Happening;
 use cortex_core::session::Session;
 use cortex_core::session::SessionStatus;
@@ -76,7 +75,7 @@ impl Dispatch {
         let task = appended.tasks.first().cloned().ok_or_else(|| {
             Error::new(ErrorKind::Internal, OPERATION, "the store lost the task it stored")
         })?;
-        self.open.insert(task.clone());
+        self.open.insert(&task);
         self.metrics.tasks_submitted.inc();
         self.tell(session.id, &appended);
         if node.is_some() {
@@ -141,7 +140,15 @@ impl Dispatch {
         let Some(link) = self.links.get(id) else {
             let name = id.to_string();
             let (labels, skills) = Default::default();
-            return Candidate { node: id, name, labels, online: false, cordoned: false, skills, load };
+            return Candidate {
+                node: id,
+                name,
+                labels,
+                online: false,
+                cordoned: false,
+                skills,
+                load,
+            };
         };
         let node = link.node();
         let capabilities = node.capabilities.as_ref();
@@ -149,7 +156,7 @@ impl Dispatch {
             node: id,
             name: node.name.clone(),
             labels: node.labels.clone(),
-            online: node.status(link.last_seen()) == Status::Online,
+            online: link.is_live(),
             cordoned: node.cordoned,
             skills: capabilities
                 .map(|known| known.skills.iter().map(|skill| skill.name.clone()).collect())

@@ -1,6 +1,7 @@
 //! What happens because time passes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use cortex_core::id::SessionId;
 use cortex_core::session::Session;
@@ -49,18 +50,17 @@ impl Dispatch {
     pub(super) async fn place_all_queued(&self) {
         let mut sessions: BTreeMap<SessionId, Session> = BTreeMap::new();
         for task in self.open.queued() {
-            if !sessions.contains_key(&task.session) {
-                match self.store.get(task.session).await {
-                    Ok(session) => sessions.insert(task.session, session),
+            let session = match sessions.entry(task.session) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(empty) => match self.store.get(task.session).await {
+                    Ok(session) => empty.insert(session),
                     Err(error) => {
                         tracing::warn!(session = %task.session, %error, "cannot read session");
                         continue;
                     }
-                };
-            }
-            if let Some(session) = sessions.get(&task.session) {
-                self.place_queued(session, &task, clock::now()).await;
-            }
+                },
+            };
+            self.place_queued(session, &task, clock::now()).await;
         }
     }
 }

@@ -61,7 +61,6 @@ impl EnrollmentService for Enrollment {
     }
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's services answer with Status")]
 fn parse_applicant(wire: v1::FinishEnrollmentRequest) -> Result<Applicant, Status> {
     if wire.host_name.len() > MAX_HOST_NAME || wire.version.len() > MAX_VERSION {
         return Err(Status::invalid_argument("host_name or version is too long"));
@@ -79,13 +78,11 @@ fn parse_applicant(wire: v1::FinishEnrollmentRequest) -> Result<Applicant, Statu
     })
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's services answer with Status")]
 fn parse_invite(text: &str) -> Result<InviteId, Status> {
     text.parse().map_err(|error| Status::invalid_argument(format!("invite_id: {error}")))
 }
 
 /// Bytes of a fixed length.
-#[expect(clippy::result_large_err, reason = "tonic's services answer with Status")]
 pub(super) fn parse_bytes<const N: usize>(field: &str, bytes: &[u8]) -> Result<[u8; N], Status> {
     bytes
         .try_into()

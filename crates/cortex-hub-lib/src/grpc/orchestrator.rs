@@ -153,10 +153,8 @@ async fn shake_hands(
     early: &mpsc::Sender<Early>,
 ) -> Result<Opened, Status> {
     let nonce = hub.stream_challenge(token.node).map_err(|error| to_status(&error))?;
-    let challenge = v1::StreamChallenge {
-        nonce: nonce.to_vec().into(),
-        hub_time_ms: clock::now().as_millis(),
-    };
+    let challenge =
+        v1::StreamChallenge { nonce: nonce.to_vec().into(), hub_time_ms: clock::now().as_millis() };
     let gone = |_| Status::cancelled("the node went away");
     early.send(Early::Message(Body::Challenge(challenge))).await.map_err(gone)?;
     let claim = upstream::read_proof(inbound, nonce).await?;

@@ -58,7 +58,6 @@ impl TokenService for Tokens {
     }
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's services answer with Status")]
 fn parse_node(text: &str) -> Result<NodeId, Status> {
     text.parse().map_err(|error| Status::invalid_argument(format!("node_id: {error}")))
 }

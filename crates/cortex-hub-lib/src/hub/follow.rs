@@ -144,7 +144,9 @@ impl OutputFollower {
             };
             let data = match recent {
                 Some(data) => data,
-                None => self.hub.inner.sessions.output(self.id, stream, offset, STEP_BYTES).await?.data,
+                None => {
+                    self.hub.inner.sessions.output(self.id, stream, offset, STEP_BYTES).await?.data
+                }
             };
             if data.is_empty() {
                 continue;

@@ -92,8 +92,9 @@ impl Hub {
         let life = draft.life.unwrap_or(DEFAULT_LIFE);
         if life.is_zero() || life > MAX_LIFE {
             let message = "an invite is good for 1 s to 24 h";
-            return Err(Error::new(ErrorKind::Invalid, "make invite", message)
-                .with_code("bad_expiry"));
+            return Err(
+                Error::new(ErrorKind::Invalid, "make invite", message).with_code("bad_expiry")
+            );
         }
         let token = match idempotency {
             Some(key) => self.trust().invites().for_key(who.user, key),

@@ -60,12 +60,7 @@ impl Hub {
     /// # Errors
     /// `NotFound`: no such node, or none that `who` may see. `Denied`: the credential may not
     /// manage. `Invalid`: the name or a label. `Exists`: the name is taken.
-    pub async fn amend_node(
-        &self,
-        who: &Principal,
-        key: &str,
-        change: NodeChange,
-    ) -> Result<Node> {
+    pub async fn amend_node(&self, who: &Principal, key: &str, change: NodeChange) -> Result<Node> {
         check_change(&change)?;
         let id = self.find_node(who, key, Scope::Manage).await?.id;
         let hub = self.clone();
@@ -90,12 +85,7 @@ impl Hub {
     }
 
     /// Finds a node that `who` may use as `scope` says.
-    pub(super) async fn find_node(
-        &self,
-        who: &Principal,
-        key: &str,
-        scope: Scope,
-    ) -> Result<Node> {
+    pub(super) async fn find_node(&self, who: &Principal, key: &str, scope: Scope) -> Result<Node> {
         let missing = || not_found(key);
         let mut node = match key.parse::<NodeId>() {
             Ok(id) => self.inner.registry.get(id).await.map_err(|error| match error.kind() {
@@ -164,10 +154,9 @@ fn check_change(change: &NodeChange) -> Result<()> {
 pub(super) fn check_name(name: &str) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if begins_well && name.len() <= MAX_NAME && name.chars().all(is_plain) {
-        if name.parse::<NodeId>().is_err() {
-            return Ok(());
-        }
+    let is_id = name.parse::<NodeId>().is_ok();
+    if begins_well && name.len() <= MAX_NAME && name.chars().all(is_plain) && !is_id {
+        return Ok(());
     }
     let message = format!(
         "\"{}\" is no name for a node: 1 to {MAX_NAME} letters, digits, '-', '_' and '.', \

@@ -32,7 +32,8 @@ impl Hub {
         key: &str,
         body: &[u8],
     ) -> Result<TaskId> {
-        if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             let message = "an idempotency key has 1 to 128 visible ASCII characters";
             return Err(Error::new(ErrorKind::Invalid, "repeat request", message)
                 .with_code("bad_idempotency_key"));

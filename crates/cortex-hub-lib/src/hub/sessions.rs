@@ -232,7 +232,8 @@ impl Hub {
         if session.nodes.contains(&node) || session.id != default_id(session.owner) {
             return Ok(session);
         }
-        let attached = self.change(session.id, Happening::Attached { node }, "node_attached").await?;
+        let attached =
+            self.change(session.id, Happening::Attached { node }, "node_attached").await?;
         Ok(Arc::new(attached))
     }
 }

@@ -91,8 +91,7 @@ impl Hub {
         let now = clock::now();
         self.trust().challenges().redeem(&claim.nonce, Subject::Stream(token.node), now)?;
         let node = self.node_of(token).await?;
-        let proof =
-            proof::stream(self.id(), node.id, &claim.nonce, claim.boot, claim.generation);
+        let proof = proof::stream(self.id(), node.id, &claim.nonce, claim.boot, claim.generation);
         check_proof(&node.identity, &proof, &claim.signature)?;
         let (hub, boot) = (self.clone(), claim.boot);
         self.finish(async move { hub.enter(node.id, boot, node.version).await }).await
@@ -109,9 +108,11 @@ impl Hub {
         let (up, news) = mpsc::channel(NEWS_QUEUE);
         let arrival = Arrival { link: link.clone(), news };
         let signer = self.trust().signer().for_node(id);
-        self.inner.arrivals.send(arrival).await.map_err(|_| {
-            Error::new(ErrorKind::Unavailable, "open stream", "the hub shuts down")
-        })?;
+        self.inner
+            .arrivals
+            .send(arrival)
+            .await
+            .map_err(|_| Error::new(ErrorKind::Unavailable, "open stream", "the hub shuts down"))?;
         self.inner.links.enter(link.clone());
         self.metrics().nodes_online.set(i64::try_from(self.links().len()).unwrap_or(i64::MAX));
         tracing::info!(node = %id, name = %node.name, epoch = link.epoch, "node online");

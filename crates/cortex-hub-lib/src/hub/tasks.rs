@@ -103,8 +103,9 @@ impl Hub {
         let task = self.find_task(who, id, Scope::Exec).await?;
         if task.state.is_end() {
             let message = format!("the task has already {}", task.state.word());
-            return Err(Error::new(ErrorKind::Precondition, "cancel task", message)
-                .with_code("task_ended"));
+            return Err(
+                Error::new(ErrorKind::Precondition, "cancel task", message).with_code("task_ended")
+            );
         }
         let (hub, by, reason) = (self.clone(), who.user, reason.to_owned());
         self.finish(async move { hub.inner.dispatch.cancel(id, Some(by), &reason).await }).await
@@ -178,4 +179,3 @@ fn not_found(id: TaskId) -> Error {
         .with_code("task_not_found")
         .with_hint("cortex-cli task list")
 }
-

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse as _;
@@ -22,7 +20,6 @@ use futures::StreamExt as _;
 
 use super::Api;
 use super::convert::task_info;
-use super::edge::RequestId;
 use super::extract::Body;
 use super::extract::IdempotencyKey;
 use super::extract::InPath;
@@ -65,19 +62,18 @@ pub(super) async fn dispatch(
     caller: Caller,
     InPath(session): InPath<String>,
     Params(wait): Params<Wait>,
-    Extension(request): Extension<RequestId>,
+    wish: sse::Wish,
     IdempotencyKey(key): IdempotencyKey,
-    headers: HeaderMap,
     Body(body): Body<DispatchRequest>,
 ) -> Answer<Response> {
     let span = wait.span()?;
     let draft = draft_of(body)?;
     let task = api.hub.submit(&caller, &session, draft, key.as_deref()).await?;
-    if sse::is_wanted(&headers) {
+    if wish.is_stream {
         let follower = api.hub.follow(&caller, task.id, OutputCursor::default()).await?;
         let first = sse::event("task", None, &task_info(&task));
         let first = futures::stream::once(std::future::ready(first));
-        let events = first.chain(output::follow(follower, request));
+        let events = first.chain(output::follow(follower, wish.request));
         return Ok(sse::response(events, api.hub.shutdown_token()));
     }
     if let Some(span) = span {

@@ -70,6 +70,7 @@ pub(super) async fn unknown_method() -> Failure {
 }
 
 /// What a handler that panicked is answered with.
+#[expect(clippy::needless_pass_by_value, reason = "the layer gives it away")]
 pub(super) fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
     let text = payload
         .downcast_ref::<&str>()

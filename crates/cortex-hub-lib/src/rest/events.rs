@@ -12,7 +12,6 @@ use axum::extract::ws::Message;
 use axum::extract::ws::Utf8Bytes;
 use axum::extract::ws::WebSocket;
 use axum::extract::ws::close_code;
-use axum::http::HeaderMap;
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -85,10 +84,10 @@ pub(super) async fn follow(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Params(resume): Params<Resume>,
-    headers: HeaderMap,
+    wish: sse::Wish,
     Upgrade(upgrade): Upgrade,
 ) -> Answer<Response> {
-    let last = sse::last_event_id(&headers).or(resume.cursor.as_deref());
+    let last = wish.last_event_id.as_deref().or(resume.cursor.as_deref());
     let reader = api.ring.read(&api.hub, &caller, last);
     match upgrade {
         None => {

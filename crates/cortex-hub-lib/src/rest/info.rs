@@ -39,7 +39,7 @@ pub(super) async fn readiness(State(api): State<Arc<Api>>) -> Answer<&'static st
     Ok("ok\n")
 }
 
-/// Shows the hub's counters in the OpenMetrics text format.
+/// Shows the hub's counters in the text format of `OpenMetrics`.
 ///
 /// For whoever has a credential that may read: give the scraper a token with the scope `read`.
 #[utoipa::path(

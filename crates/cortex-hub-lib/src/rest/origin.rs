@@ -149,11 +149,13 @@ mod tests {
     use super::*;
 
     fn origins() -> Origins {
-        let mut config = HubConfig::default();
-        config.public_url = "https://Ops.example.com/cortex".into();
-        config.allowed_hosts = vec!["hub.internal:8080".into()];
-        config.trusted_proxies = vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
-        Origins::of(&config)
+        let proxies = ["10.0.0.1", "10.0.0.2"];
+        Origins::of(&HubConfig {
+            public_url: "https://Ops.example.com/cortex".into(),
+            allowed_hosts: vec!["hub.internal:8080".into()],
+            trusted_proxies: proxies.map(|proxy| proxy.parse().unwrap()).to_vec(),
+            ..HubConfig::default()
+        })
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

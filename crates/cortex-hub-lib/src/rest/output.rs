@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::header;
@@ -88,15 +86,14 @@ pub(super) async fn read(
     caller: Caller,
     InPath(id): InPath<String>,
     Params(range): Params<Range>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
+    wish: sse::Wish,
 ) -> Answer<Response> {
     let id = read_id(&id)?;
-    if sse::is_wanted(&headers) {
-        let from = sse::last_event_id(&headers).or(range.cursor.as_deref());
+    if wish.is_stream {
+        let from = wish.last_event_id.as_deref().or(range.cursor.as_deref());
         let from = from.map(read_cursor).transpose()?.unwrap_or_default();
         let follower = api.hub.follow(&caller, id, from).await?;
-        let events = follow(follower, request);
+        let events = follow(follower, wish.request);
         return Ok(sse::response(events, api.hub.shutdown_token()));
     }
     bytes(api, caller, id, &range).await

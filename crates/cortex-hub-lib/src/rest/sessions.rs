@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -162,11 +160,9 @@ pub(super) async fn events(
     caller: Caller,
     InPath(key): InPath<String>,
     Params(params): Params<Cursor>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
+    wish: sse::Wish,
 ) -> Answer<Response> {
-    let is_stream = sse::is_wanted(&headers);
-    let resumed = if is_stream { sse::last_event_id(&headers) } else { None };
+    let resumed = wish.last_event_id.as_deref().filter(|_| wish.is_stream);
     let after = match resumed {
         Some(text) => text.trim().parse().map_err(|_| {
             Failure::invalid("last_event_id", "Last-Event-ID must be the number of an event")
@@ -174,8 +170,8 @@ pub(super) async fn events(
         None => params.cursor.unwrap_or(0),
     };
     let mut reader = api.hub.log(&caller, &key, Seq(after)).await?;
-    if is_stream {
-        return Ok(sse::response(follow(reader, request), api.hub.shutdown_token()));
+    if wish.is_stream {
+        return Ok(sse::response(follow(reader, wish.request), api.hub.shutdown_token()));
     }
     let limit = params.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
     let frames = reader.ready_batch(limit).await?;

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::body::Bytes;
+use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::Response;
 use futures::Stream;
 use serde::Serialize;
@@ -22,6 +24,7 @@ use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::edge::RequestId;
 use super::failure::Failure;
 
 /// A silent stream says that it is alive this often.
@@ -66,19 +69,29 @@ pub(super) fn failure(failure: &Failure, request_id: &str) -> Bytes {
     event("problem", None, &failure.logged_problem(request_id))
 }
 
-/// Whether the client asks for events rather than for a document.
-pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|media| media.split(';').next().unwrap_or_default().trim() == EVENT_STREAM)
+/// What a request says about events.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// The client asks for events rather than for a document.
+    pub(super) is_stream: bool,
+    /// The id of the last event that a reconnecting client has seen.
+    pub(super) last_event_id: Option<String>,
+    /// The request's id, for what goes wrong on the way.
+    pub(super) request: RequestId,
 }
 
-/// The id of the last event that a reconnecting client has seen.
-pub(super) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
-    headers.get(LAST_EVENT_ID)?.to_str().ok()
+impl<S: Send + Sync> FromRequestParts<S> for Wish {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let last = parts.headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
+        let request = parts.extensions.get::<RequestId>().cloned();
+        Ok(Self {
+            is_stream: is_wanted(&parts.headers),
+            last_event_id: last.map(ToOwned::to_owned),
+            request: request.unwrap_or_else(|| RequestId("".into())),
+        })
+    }
 }
 
 /// A response of events. It ends with `events`, or when `shutdown` is cancelled.
@@ -100,6 +113,15 @@ pub(super) fn response(
     // Proxies of nginx's kind hold events back without this.
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
+}
+
+fn is_wanted(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|media| media.split(';').next().unwrap_or_default().trim() == EVENT_STREAM)
 }
 
 /// Events with a comment in between where they are silent.

@@ -163,7 +163,9 @@ impl AccountStore {
     /// # Errors
     /// `Exists`, code `login_exists`: a login has the id. `NotFound`, code `user_not_found`.
     pub async fn add_login(&self, login: Login) -> Result<()> {
-        self.writer.run("create login", move |writes| change::add_login(writes, login).boxed()).await
+        self.writer
+            .run("create login", move |writes| change::add_login(writes, login).boxed())
+            .await
     }
 
     /// Replaces a login's refresh token by the next one, or ends the login if an old one is
@@ -178,7 +180,11 @@ impl AccountStore {
         next: [u8; 32],
         now: Timestamp,
     ) -> Result<Rotation> {
-        self.writer.run("refresh login", move |writes| change::rotate_login(writes, family, presented, next, now).boxed()).await
+        self.writer
+            .run("refresh login", move |writes| {
+                change::rotate_login(writes, family, presented, next, now).boxed()
+            })
+            .await
     }
 
     /// Returns a login, even if it has expired.
@@ -210,7 +216,9 @@ impl AccountStore {
     /// # Errors
     /// `Exists`, code `code_exists`: there is such a code. `NotFound`, code `user_not_found`.
     pub async fn add_code(&self, code: LoginCode, now: Timestamp) -> Result<()> {
-        self.writer.run("create code", move |writes| change::add_code(writes, code, now).boxed()).await
+        self.writer
+            .run("create code", move |writes| change::add_code(writes, code, now).boxed())
+            .await
     }
 
     /// Uses a one-time code: returns its user to one caller, and `None` to every other one, and
@@ -219,7 +227,9 @@ impl AccountStore {
     /// # Errors
     /// Only those of the database.
     pub async fn use_code(&self, digest: [u8; 32], now: Timestamp) -> Result<Option<UserId>> {
-        self.writer.run("use code", move |writes| change::use_code(writes, digest, now).boxed()).await
+        self.writer
+            .run("use code", move |writes| change::use_code(writes, digest, now).boxed())
+            .await
     }
 
     /// Returns a setting of the hub.
@@ -238,6 +248,10 @@ impl AccountStore {
     /// Only those of the database.
     pub async fn put_setting_if_absent(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>> {
         let name = name.to_owned();
-        self.writer.run("store setting", move |writes| change::put_setting_if_absent(writes, name, value).boxed()).await
+        self.writer
+            .run("store setting", move |writes| {
+                change::put_setting_if_absent(writes, name, value).boxed()
+            })
+            .await
     }
 }

@@ -1,4 +1,4 @@
-//! The one connection that writes.
+//! A connection of the writer, on which sea-orm's queries run.
 
 use sea_orm::ConnectionTrait;
 use sea_orm::DbBackend;
@@ -21,8 +21,8 @@ use tokio::sync::Mutex;
 
 /// A connection of its own, outside of every pool, on which sea-orm's queries run.
 ///
-/// A pool tests a connection each time that it comes back, which costs the writer two more
-/// changes of thread for each transaction.
+/// A job's transaction is a matter of its connection alone: no pool may lend it to somebody else
+/// in between.
 pub(super) struct WriteConnection {
     /// The writer is the only one who locks; the lock is there because sea-orm shares connections.
     inner: Mutex<SqliteConnection>,
@@ -33,19 +33,6 @@ impl WriteConnection {
     pub(super) async fn open(options: &SqliteConnectOptions) -> Result<Self, sqlx::Error> {
         let inner = SqliteConnection::connect_with(options).await?;
         Ok(Self { inner: Mutex::new(inner) })
-    }
-
-    /// Runs several statements in one change of thread; their arguments follow each other.
-    ///
-    /// The text is prepared once and kept, so there should be few different ones.
-    pub(super) async fn run(
-        &self,
-        sql: String,
-        arguments: SqliteArguments,
-    ) -> Result<(), sqlx::Error> {
-        let mut connection = self.inner.lock().await;
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
-        query.execute(&mut *connection).await.map(drop)
     }
 
     /// Runs a fixed text that has no arguments.
@@ -77,13 +64,17 @@ impl ConnectionTrait for WriteConnection {
         let mut connection = self.inner.lock().await;
         let query = sqlx::query_with(AssertSqlSafe(statement.sql), arguments);
         let result = query.execute(&mut *connection).await;
-        result.map(ExecResult::from).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+        result
+            .map(ExecResult::from)
+            .map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let mut connection = self.inner.lock().await;
         let result = connection.execute(AssertSqlSafe(sql)).await;
-        result.map(ExecResult::from).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+        result
+            .map(ExecResult::from)
+            .map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {

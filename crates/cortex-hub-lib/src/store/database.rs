@@ -41,7 +41,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// How long a connection waits for another program's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections that read; each has a thread of its own.
 const READERS: u32 = 4;

@@ -16,6 +16,9 @@ const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;
 
+/// What caused an error.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Words a failure of the database while `operation` was tried.
 pub(super) fn fault(operation: &'static str, error: DbErr) -> Error {
     match error {
@@ -23,7 +26,18 @@ pub(super) fn fault(operation: &'static str, error: DbErr) -> Error {
         DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => return too_busy(operation),
         _ => {}
     }
-    let (kind, code, message, hint) = match result_code(&error) {
+    let code = result_code(&error);
+    of_code(operation, code, error.into())
+}
+
+/// The same for an error of a prepared statement.
+pub(super) fn row_fault(operation: &'static str, error: rusqlite::Error) -> Error {
+    let code = error.sqlite_error().map(|error| error.extended_code & 0xff);
+    of_code(operation, code, error.into())
+}
+
+fn of_code(operation: &'static str, code: Option<i32>, error: Cause) -> Error {
+    let (kind, code, message, hint) = match code {
         Some(FULL) => (
             ErrorKind::Unavailable,
             "disk_full",
@@ -70,12 +84,6 @@ pub(super) fn unreadable(what: &'static str, why: impl std::fmt::Display) -> Err
 /// The store was closed, or its writer is gone.
 pub(super) fn closed(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "the store is closed").with_code("store_closed")
-}
-
-/// Another change in the same transaction broke it before this one was tried.
-pub(super) fn not_tried(operation: &'static str) -> Error {
-    let message = "the database failed before the change was tried";
-    Error::new(ErrorKind::Unavailable, operation, message).with_code("database_failed")
 }
 
 /// All connections for reading were in use for too long.

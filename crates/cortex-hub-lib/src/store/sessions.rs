@@ -38,7 +38,7 @@ use super::writer::Writer;
 
 /// Keeps sessions in the store's database.
 ///
-/// The newest entries and tasks are read from memory. Of each output stream, the first 64 KiB lie
+/// Of each output stream, the first 64 KiB lie
 /// in the database and the rest in a file of its own.
 #[derive(Debug)]
 pub struct SqlSessionStore {
@@ -103,9 +103,6 @@ impl SessionStore for SqlSessionStore {
     }
 
     async fn read(&self, id: SessionId, after: Seq, limit: usize) -> Result<Vec<Entry>> {
-        if let Some(entries) = self.recent.read(id, after, limit) {
-            return Ok(entries.iter().map(|entry| Entry::clone(entry)).collect());
-        }
         let mut entries = log::read(&self.reads, id, after, limit).await?;
         if entries.is_empty() && lookup::session(&self.reads, id).await?.is_none() {
             return Err(refusal::session_not_found(id));
@@ -116,7 +113,9 @@ impl SessionStore for SqlSessionStore {
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Arc<Task>>> {
         match filter.id {
-            Some(id) => Ok(self.task(id).await?.filter(|task| filter.fits(task)).into_iter().collect()),
+            Some(id) => {
+                Ok(self.task(id).await?.filter(|task| filter.fits(task)).into_iter().collect())
+            }
             None => lookup::tasks(&self.reads, &filter).await,
         }
     }

@@ -1,32 +1,36 @@
-//! The one writer: takes what waits, stores it in one transaction, and answers after the commit.
+//! The one writer: a thread that takes what waits, stores it, and answers after the commit.
 //!
 //! Many callers share each commit, so the disk is asked once for all of them. Appends to sessions
-//! are decided on cached state and stored as rows of few statements; every other change is a job
-//! that runs inside the same transaction, in a savepoint of its own.
+//! are decided on cached state and stored by prepared statements; every other change is a job on
+//! sea-orm's side, run in a transaction with the other jobs that wait, each in a savepoint.
 
 mod cache;
 mod checkpoint;
+mod jobs;
 mod known;
 mod pass;
-mod script;
+mod rows;
 mod transaction;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cortex_core::Error;
+use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::session::Appended;
 use cortex_core::session::Session;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub(super) use pass::Append;
@@ -35,10 +39,11 @@ pub(super) use pass::is_inline;
 pub(super) use pass::stream_number;
 
 use self::checkpoint::Checkpoints;
+use self::rows::RowWriter;
 use self::transaction::Transactions;
 use super::connection::WriteConnection;
 use super::fault::closed;
-use super::fault::not_tried;
+use super::fault::row_fault;
 use super::fault::sqlx_fault;
 use super::fault::too_slow;
 use super::recent::Recent;
@@ -65,12 +70,33 @@ pub(super) struct Writer {
 /// What the writer holds on to for as long as it runs.
 #[derive(Debug)]
 pub(super) struct Belongings {
+    pub(super) database: PathBuf,
     /// How to connect to the database.
     pub(super) options: SqliteConnectOptions,
+    /// How long to wait for another program's lock.
+    pub(super) busy_timeout: Duration,
     /// Where readers find what was committed last.
     pub(super) recent: Arc<Recent>,
     /// Released when the last row is stored.
     pub(super) lock: File,
+}
+
+/// The writer's thread.
+#[derive(Debug)]
+pub(super) struct Running {
+    thread: JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// Waits until the writer has closed the database.
+    pub(super) async fn join(self) {
+        // The sender is dropped without a word only if the thread panics.
+        let _ = self.ended.await;
+        if self.thread.join().is_err() {
+            tracing::error!("the writer of the store died");
+        }
+    }
 }
 
 /// A change other than an append; runs on the writer's connection.
@@ -93,18 +119,33 @@ enum Request {
 }
 
 impl Writer {
-    /// Starts the writer as a task that the caller awaits after [`Writer::stop`].
-    pub(super) async fn start(belongings: Belongings) -> Result<(Self, JoinHandle<()>)> {
-        let commits = Arc::new(AtomicU64::new(0));
-        let Belongings { options, recent, lock } = belongings;
+    /// Starts the writer as a thread that the caller awaits after [`Writer::stop`].
+    pub(super) async fn start(belongings: Belongings) -> Result<(Self, Running)> {
+        let Belongings { database, options, busy_timeout, recent, lock } = belongings;
         let options = options.pragma("wal_autocheckpoint", "0");
         let connection = WriteConnection::open(&options).await;
         let connection = connection.map_err(|error| sqlx_fault("open store", error))?;
-        let checkpoints = Checkpoints::open(&options).await?;
-        let transactions = Transactions::new(connection, recent, Arc::clone(&commits)).await?;
+        let rows = RowWriter::open(&database, busy_timeout);
+        let rows = rows.map_err(|error| row_fault("open store", error))?;
+        let runtime = Handle::current();
+        let checkpoints = Checkpoints::open(&options, runtime.clone()).await?;
+        let commits = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&commits);
+        let transactions = Transactions::new(rows, connection, runtime, recent, counted);
         let (requests, waiting) = mpsc::channel(WAITING);
-        let task = tokio::spawn(serve(waiting, transactions, checkpoints, lock));
-        Ok((Self { requests, commits }, task))
+        let (ending, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        let thread = thread.spawn(move || {
+            serve(waiting, transactions, checkpoints);
+            drop(lock);
+            // Nobody waits where the store was only dropped.
+            let _ = ending.send(());
+        });
+        let thread = thread.map_err(|error| {
+            let message = "no thread could be started";
+            Error::new(ErrorKind::Internal, "open store", message).with_source(error)
+        })?;
+        Ok((Self { requests, commits }, Running { thread, ended }))
     }
 
     /// Appends to a session's log.
@@ -184,7 +225,7 @@ impl Writer {
 impl Writer {
     /// Why a request was dropped without an answer.
     fn untried(&self, operation: &'static str) -> Error {
-        if self.requests.is_closed() { closed(operation) } else { not_tried(operation) }
+        if self.requests.is_closed() { closed(operation) } else { jobs::untried(operation) }
     }
 }
 
@@ -215,15 +256,14 @@ where
     })
 }
 
-async fn serve(
+fn serve(
     mut waiting: mpsc::Receiver<Request>,
     mut transactions: Transactions,
     mut checkpoints: Checkpoints,
-    lock: File,
 ) {
     let mut is_open = true;
     while is_open {
-        let mut next = waiting.recv().await;
+        let mut next = waiting.blocking_recv();
         // Without a way to the writer left, nobody can ask for anything.
         is_open = next.is_some();
         let mut batch = Vec::with_capacity(SHARED.min(waiting.len() + 1));
@@ -238,14 +278,13 @@ async fn serve(
             let is_full = batch.len() >= SHARED || bytes >= SHARED_BYTES;
             next = if is_full { None } else { waiting.try_recv().ok() };
         }
-        let pages = transactions.run(batch).await;
-        checkpoints.wrote(pages, transactions.connection()).await;
+        let pages = transactions.run(batch);
+        checkpoints.wrote(pages, transactions.rows());
     }
     // From here on requests are refused at once.
     waiting.close();
-    checkpoints.close().await;
-    transactions.close().await;
-    drop(lock);
+    checkpoints.close();
+    transactions.close();
 }
 
 fn size(request: &Request) -> usize {

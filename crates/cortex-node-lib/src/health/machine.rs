@@ -41,7 +41,7 @@ fn disks() -> Vec<Disk> {
     let refreshed = DiskRefreshKind::nothing().with_kind().with_storage();
     let Ok(found) = Disks::new_with_refreshed_list_specifics(refreshed) else { return Vec::new() };
     let mut disks: Vec<Disk> = Vec::new();
-    for disk in found.iter() {
+    for disk in &found {
         let file_system = disk.file_system().to_string_lossy();
         let is_root = disk.mount_point() == "/";
         if disk.total_space() == 0 || (NO_DISKS.contains(&file_system.as_ref()) && !is_root) {

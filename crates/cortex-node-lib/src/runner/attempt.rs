@@ -118,7 +118,7 @@ async fn call(key: AttemptKey, order: TaskOrder, stop: Stop, floor: &Arc<Floor>)
     let noting = note_process(floor, key, &console);
     let overdue = async {
         let reason = console.stop_asked().await;
-        tokio::time::sleep(order.grace.saturating_add(AFTER_GRACE)).await;
+        tokio::time::sleep(grace_for(reason, order.grace).saturating_add(AFTER_GRACE)).await;
         reason
     };
     tokio::pin!(work, noting, overdue);
@@ -140,6 +140,11 @@ async fn call(key: AttemptKey, order: TaskOrder, stop: Stop, floor: &Arc<Floor>)
             Outcome::Broken { message }
         }
     }
+}
+
+/// A node that shuts down does not wait for long grace times.
+fn grace_for(reason: StopReason, asked: Duration) -> Duration {
+    if reason == StopReason::Shutdown { asked.min(shell::SHUTDOWN_GRACE) } else { asked }
 }
 
 fn find(floor: &Floor, work: Work) -> Result<(Arc<dyn Skill>, serde_json::Value), Outcome> {

@@ -124,20 +124,25 @@ impl Journal {
 
     /// Notes an attempt's process, and writes soon.
     pub(super) fn started(&self, key: AttemptKey, pid: u32, at: u64) {
-        let record = Record::Started(Started { pid, at, boot: self.boot });
-        self.shared.lock().records.push((key, record));
+        self.note(key, Record::Started(Started { pid, at, boot: self.boot }));
         self.commit();
     }
 
     /// Notes how an attempt ended.
     pub(super) fn ended(&self, key: AttemptKey, outcome: &Outcome, had_output: bool) {
-        let record = Record::Ended(Ended { outcome: noted(outcome), had_output });
-        self.shared.lock().records.push((key, record));
+        self.note(key, Record::Ended(Ended { outcome: noted(outcome), had_output }));
     }
 
     /// Notes that the hub has an attempt's end: nothing of it matters any more.
     pub(super) fn settled(&self, key: AttemptKey) {
-        self.shared.lock().records.push((key, Record::Settled));
+        self.note(key, Record::Settled);
+    }
+
+    fn note(&self, key: AttemptKey, record: Record) {
+        let mut pending = self.shared.lock();
+        if !pending.closed {
+            pending.records.push((key, record));
+        }
     }
 
     /// Makes the thread write what waits.

@@ -17,7 +17,8 @@
 //! second and then left alone, as ssh does.
 //!
 //! **The end.** A task that is stopped gets TERM for its whole process group and for descendants
-//! that left the group; what is alive after the grace time gets KILL. A program that ends by
+//! that left the group; what is alive after the grace time gets KILL. When the
+//! node shuts down, the grace time is at most [`SHUTDOWN_GRACE`]. A program that ends by
 //! itself may leave background processes behind.
 
 mod environment;
@@ -28,6 +29,7 @@ mod program;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cortex_core::Result;
@@ -49,6 +51,9 @@ use program::Search;
 
 /// The name under which tasks find it.
 pub const NAME: &str = "shell";
+
+/// The most grace that a task has when the node shuts down.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
 /// The shell that reads command lines.
 const LINE_SHELL: &str = "sh";

@@ -32,6 +32,9 @@ pub(crate) const ATTEMPT_BYTES: usize = 1 << 20;
 /// Output of all attempts that may wait for its acknowledgement, in bytes.
 pub(crate) const TOTAL_BYTES: usize = 64 << 20;
 
+/// Attempts whose end may wait for its acknowledgement.
+pub(crate) const MOST_KNOWN: usize = 16_384;
+
 /// Output is taken in pieces of at most this size, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -42,6 +45,17 @@ pub(crate) struct AttemptKey {
     pub(crate) task: TaskId,
     /// The attempt, from 1.
     pub(crate) attempt: u32,
+}
+
+/// Whether an attempt's reports are kept from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// They are.
+    New,
+    /// They were before.
+    Known,
+    /// They are not: the hub has left [`MOST_KNOWN`] attempts unacknowledged.
+    Full,
 }
 
 /// Keeps reports until the hub has stored them; shared by those who report and the stream.
@@ -80,8 +94,8 @@ impl Outbox {
         Self::default()
     }
 
-    /// Begins to keep reports of an attempt; false where it is known already.
-    pub(crate) fn admit(&self, key: AttemptKey) -> bool {
+    /// Begins to keep reports of an attempt.
+    pub(crate) fn admit(&self, key: AttemptKey) -> Admission {
         self.lock().queue.admit(key)
     }
 

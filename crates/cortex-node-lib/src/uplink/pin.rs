@@ -73,9 +73,17 @@ impl PinnedVerifier {
                 return Ok(candidate.clone().into_owned());
             }
         }
+        Err(self.mismatch(end_entity, presented))
+    }
+
+    fn mismatch(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        presented: &[CertificateDer<'_>],
+    ) -> rustls::Error {
         let seen = std::iter::once(end_entity).chain(presented).filter_map(key_digest);
         let mismatch = PinMismatch { presented: seen.collect(), pinned: self.pins.clone() };
-        Err(rustls::Error::Other(OtherError(Arc::new(mismatch))))
+        rustls::Error::Other(OtherError(Arc::new(mismatch)))
     }
 }
 
@@ -106,6 +114,13 @@ impl ServerCertVerifier for PinnedVerifier {
             .build()
             .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .map_err(|error| match error {
+                // The pinned key is the configured one, and it did not sign what was presented.
+                rustls::Error::InvalidCertificate(
+                    CertificateError::UnknownIssuer | CertificateError::BadSignature,
+                ) => self.mismatch(end_entity, intermediates),
+                other => other,
+            })
     }
 
     fn verify_tls12_signature(

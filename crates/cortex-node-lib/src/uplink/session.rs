@@ -8,6 +8,7 @@ use bytes::Bytes;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::envelope::CLOCK_SKEW;
 use cortex_core::proof;
 use cortex_proto::convert::parse_ack;
 use cortex_proto::v1;
@@ -16,6 +17,7 @@ use cortex_proto::v1::node_message::Body as Up;
 use cortex_proto::v1::stream_closing::Reason;
 use ed25519_dalek::Signer as _;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tonic::Streaming;
 use tonic::metadata::AsciiMetadataValue;
@@ -28,6 +30,7 @@ use super::beat;
 use super::calls;
 use super::calls::Registration;
 use super::connect;
+use super::now;
 use super::state::Cause;
 use super::state::Event;
 use super::state::Reconnect;
@@ -82,13 +85,19 @@ impl Session<'_> {
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
         self.deliver(Downlink::Policy(registration.policy)).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
-        let (generation, known) = self.uplink.outbox.begin();
-        let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), generation, slots);
+        let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
         let mut open = self.open(channel.clone(), &token, upstream, control).await?;
-        self.deliver(Downlink::Opened(open.epoch)).await?;
+        // What an earlier stream still brought is taken first, so that the inventory is complete.
+        let (taken, is_taken) = oneshot::channel();
+        self.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
+        is_taken.await.map_err(|_| nobody_takes())?;
+        let (generation, known) = self.uplink.outbox.begin();
         let attempts = known.into_iter().map(v1::AttemptStatus::from).collect();
         say(&open.control, Up::Inventory(v1::Inventory { attempts })).await?;
-        open.control.send(Control::Live).await.map_err(|_| lost("the stream is closed"))?;
+        open.control
+            .send(Control::Live(generation))
+            .await
+            .map_err(|_| lost("the stream is closed"))?;
         reconnect.on(Event::Opened, Instant::now(), 0.0);
         let epoch = open.epoch;
         tracing::info!(epoch, name = registration.node_name, "online");
@@ -148,6 +157,7 @@ impl Session<'_> {
             return Err(unexpected("a challenge"));
         };
         let nonce = calls::challenge(STREAM, &challenge.nonce)?;
+        compare_clocks(challenge.hub_time_ms);
         let member = &self.uplink.membership;
         let proven = proof::stream(member.hub, member.node, &nonce, member.boot, member.generation);
         let proof = v1::StreamProof {
@@ -189,9 +199,25 @@ impl Session<'_> {
     }
 }
 
+/// Warns where the clocks are so far apart that signed tasks will soon be refused.
+fn compare_clocks(hub_time_ms: i64) {
+    let apart = now().as_millis().saturating_sub(hub_time_ms);
+    if apart.unsigned_abs() > u64::try_from(CLOCK_SKEW.as_millis() / 2).unwrap_or(u64::MAX) {
+        let seconds = apart / 1000;
+        tracing::warn!(
+            seconds,
+            "this machine's clock is ahead of the hub's (behind if negative); \
+            tasks are refused from 30 s on"
+        );
+    }
+}
+
 async fn deliver(uplink: &Uplink, downlink: Downlink) -> Result<()> {
-    let gone = |_| Error::new(ErrorKind::Internal, STREAM, "nobody takes what the hub sends");
-    uplink.inbox.send(downlink).await.map_err(gone)
+    uplink.inbox.send(downlink).await.map_err(|_| nobody_takes())
+}
+
+fn nobody_takes() -> Error {
+    Error::new(ErrorKind::Internal, STREAM, "nobody takes what the hub sends")
 }
 
 /// Takes what comes down until the stream ends.

@@ -19,8 +19,8 @@ use super::outbox::Outbox;
 pub(super) enum Control {
     /// This message.
     Say(Box<v1::NodeMessage>),
-    /// From now on, what the outbox has.
-    Live,
+    /// From now on, what the outbox has for its stream of this generation.
+    Live(u64),
 }
 
 /// The request of a control stream.
@@ -29,21 +29,16 @@ pub(super) enum Control {
 /// socket without waking anybody in between.
 pub(super) struct Upstream {
     outbox: Arc<Outbox>,
-    generation: u64,
     control: mpsc::Receiver<Control>,
-    live: bool,
+    /// The outbox's generation, once the stream counts.
+    live: Option<u64>,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Upstream {
-    /// Makes the stream for the outbox's newest generation.
-    pub(super) fn new(
-        outbox: Arc<Outbox>,
-        generation: u64,
-        control: mpsc::Receiver<Control>,
-    ) -> Self {
+    pub(super) fn new(outbox: Arc<Outbox>, control: mpsc::Receiver<Control>) -> Self {
         let timer = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
-        Self { outbox, generation, control, live: false, timer }
+        Self { outbox, control, live: None, timer }
     }
 }
 
@@ -51,17 +46,19 @@ impl Stream for Upstream {
     type Item = v1::NodeMessage;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<v1::NodeMessage>> {
-        loop {
+        let generation = loop {
             match self.control.poll_recv(cx) {
                 Poll::Ready(Some(Control::Say(message))) => return Poll::Ready(Some(*message)),
-                Poll::Ready(Some(Control::Live)) => self.live = true,
+                Poll::Ready(Some(Control::Live(generation))) => self.live = Some(generation),
                 Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending if !self.live => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending => match self.live {
+                    Some(generation) => break generation,
+                    None => return Poll::Pending,
+                },
             }
-        }
+        };
         loop {
-            match self.outbox.poll(self.generation, cx) {
+            match self.outbox.poll(generation, cx) {
                 Next::Batch(reports) => return Poll::Ready(Some(batch(reports))),
                 Next::Superseded => return Poll::Ready(None),
                 Next::Idle => return Poll::Pending,

@@ -65,7 +65,7 @@ impl Link {
     }
 
     pub(crate) async fn submit_as(&mut self, task: TaskId, attempt: u32, spec: TaskSpec) {
-        let message = self.task(task, attempt, spec, |_| ());
+        let message = self.task(task, attempt, &spec, |_| ());
         self.send(message).await;
     }
 
@@ -74,11 +74,11 @@ impl Link {
         &mut self,
         task: TaskId,
         attempt: u32,
-        spec: TaskSpec,
+        spec: &TaskSpec,
         bend: impl FnOnce(&mut Envelope),
     ) -> v1::SignedMessage {
         let session = SessionId::from_bytes([8; 16]);
-        let order = v1::TaskRequest::from(TaskOrder::of(task, session, &spec));
+        let order = v1::TaskRequest::from(TaskOrder::of(task, session, spec));
         self.sequence += 1;
         let (epoch, sequence) = (self.epoch, self.sequence);
         self.state.sign(Kind::Task, TaskOrder::TYPE, order.encode_to_vec(), |envelope| {
@@ -161,10 +161,9 @@ impl Link {
 /// Puts reports together; they must be numbered and placed without gaps.
 pub(crate) fn tell(reports: Vec<Report>) -> Story {
     let (mut pid, mut stdout, mut stderr) = (None, Vec::new(), Vec::new());
-    let mut expected = reports.first().map_or(1, |first| first.sequence);
-    for report in reports {
+    let first = reports.first().map_or(1, |first| first.sequence);
+    for (expected, report) in (first..).zip(reports) {
         assert_eq!(report.sequence, expected, "reports are numbered without gaps");
-        expected += 1;
         match report.news {
             News::Started { pid: said } => pid = said,
             News::Output { stream, offset, data } => {

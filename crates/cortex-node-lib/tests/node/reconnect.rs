@@ -64,7 +64,7 @@ async fn a_task_of_an_older_stream_is_fenced() {
     let running = hub.run(dir.path());
     let mut link = hub.link().await;
     let task = cortex_core::id::TaskId::generate();
-    let old = link.task(task, 1, TaskSpec::argv(["touch", "made"]), |_| ());
+    let old = link.task(task, 1, &TaskSpec::argv(["touch", "made"]), |_| ());
     link.close(Reason::Shutdown).await;
     let mut link = hub.link().await;
     link.send(old).await;

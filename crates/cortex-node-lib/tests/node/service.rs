@@ -248,11 +248,15 @@ async fn converse(
         return Err(Status::invalid_argument("expected an inventory"));
     };
     let (news, reader) = mpsc::channel(64);
-    let link = Link::new(Arc::clone(state), epoch, inventory.attempts, down, reader);
+    let link = Link::new(Arc::clone(state), epoch, inventory.attempts, down.clone(), reader);
     let _ = state.links.send(link).await;
     while let Some(body) = next(&mut up).await? {
+        let is_leaving = matches!(body, Up::Leaving(_));
         if news.send(body).await.is_err() {
             break;
+        }
+        if is_leaving {
+            let _ = down.send(say(Down::Closing(v1::StreamClosing::default()))).await;
         }
     }
     Ok(())

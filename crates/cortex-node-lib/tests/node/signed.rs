@@ -33,7 +33,7 @@ async fn what_is_refused_at_the_door_is_answered_and_never_runs() {
     ];
     for (code, bend) in bends {
         let task = TaskId::generate();
-        let message = link.task(task, 1, touch("made"), bend);
+        let message = link.task(task, 1, &touch("made"), bend);
         link.send(message).await;
         let outcome = link.settle(task).await.outcome;
         assert!(
@@ -52,12 +52,12 @@ async fn who_has_not_proven_anything_gets_no_answer() {
     let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
     let running = hub.run(dir.path());
     let mut link = hub.link().await;
-    let mut flipped = link.task(TaskId::generate(), 1, touch("made"), |_| ());
+    let mut flipped = link.task(TaskId::generate(), 1, &touch("made"), |_| ());
     let mut signature = flipped.signature.to_vec();
     signature[0] ^= 1;
     flipped.signature = signature.into();
     link.send(flipped).await;
-    let mut garbage = link.task(TaskId::generate(), 1, touch("made"), |_| ());
+    let mut garbage = link.task(TaskId::generate(), 1, &touch("made"), |_| ());
     garbage.envelope = bytes::Bytes::from_static(b"cortex/task/v1\0");
     link.send(garbage).await;
     // The next answer is the next good task's: the two before it were passed over.
@@ -76,7 +76,7 @@ async fn a_replayed_task_is_not_run_again() {
     let mut link = hub.link().await;
     let task = TaskId::generate();
     let spec = TaskSpec::argv(["sh", "-c", "echo once >> runs"]);
-    let message = link.task(task, 1, spec.clone(), |_| ());
+    let message = link.task(task, 1, &spec, |_| ());
     link.send(message.clone()).await;
     let first = link.story(task).await;
     // Not acknowledged: the very same message is a replay, and the attempt repeats its reports.

@@ -17,11 +17,7 @@ impl TryFrom<v1::Capabilities> for Capabilities {
     fn try_from(wire: v1::Capabilities) -> Result<Self, ConvertError> {
         let os = wire.os.unwrap_or_default();
         let capabilities = Self {
-            os: OperatingSystem {
-                name: os.name,
-                version: os.version,
-                family: os.family,
-            },
+            os: OperatingSystem { name: os.name, version: os.version, family: os.family },
             kernel: wire.kernel,
             arch: wire.arch,
             cores: wire.cores,
@@ -48,16 +44,11 @@ impl TryFrom<v1::Capabilities> for Capabilities {
             skills: wire
                 .skills
                 .into_iter()
-                .map(|skill| OfferedSkill {
-                    name: skill.name,
-                    version: skill.version,
-                })
+                .map(|skill| OfferedSkill { name: skill.name, version: skill.version })
                 .collect(),
             labels: wire.labels.into_iter().collect(),
         };
-        capabilities
-            .validate()
-            .map_err(|error| ConvertError::bad("capabilities", error))?;
+        capabilities.validate().map_err(|error| ConvertError::bad("capabilities", error))?;
         Ok(capabilities)
     }
 }
@@ -80,11 +71,7 @@ impl From<Capabilities> for v1::Capabilities {
     fn from(capabilities: Capabilities) -> Self {
         let os = capabilities.os;
         Self {
-            os: Some(v1::OperatingSystem {
-                name: os.name,
-                version: os.version,
-                family: os.family,
-            }),
+            os: Some(v1::OperatingSystem { name: os.name, version: os.version, family: os.family }),
             kernel: capabilities.kernel,
             arch: capabilities.arch,
             cores: capabilities.cores,
@@ -111,10 +98,7 @@ impl From<Capabilities> for v1::Capabilities {
             skills: capabilities
                 .skills
                 .into_iter()
-                .map(|skill| v1::SkillInfo {
-                    name: skill.name,
-                    version: skill.version,
-                })
+                .map(|skill| v1::SkillInfo { name: skill.name, version: skill.version })
                 .collect(),
             labels: capabilities.labels.into_iter().collect(),
         }
@@ -143,12 +127,8 @@ mod tests {
 
     #[test]
     fn capabilities_survive_the_way() {
-        let disk = Disk {
-            mount: "/".into(),
-            total_bytes: 9,
-            available_bytes: 8,
-            kind: DiskKind::Ssd,
-        };
+        let disk =
+            Disk { mount: "/".into(), total_bytes: 9, available_bytes: 8, kind: DiskKind::Ssd };
         let capabilities = Capabilities {
             os: OperatingSystem {
                 name: "Debian".into(),
@@ -160,20 +140,13 @@ mod tests {
             cores: 2,
             memory_bytes: 7,
             disks: vec![disk],
-            gpus: vec![Gpu {
-                name: "L4".into(),
-                vendor: "NVIDIA".into(),
-                memory_bytes: 5,
-            }],
+            gpus: vec![Gpu { name: "L4".into(), vendor: "NVIDIA".into(), memory_bytes: 5 }],
             runtimes: vec![Runtime {
                 name: "python3".into(),
                 version: "3.11".into(),
                 path: "/usr/bin/python3".into(),
             }],
-            skills: vec![OfferedSkill {
-                name: "shell".into(),
-                version: "1".into(),
-            }],
+            skills: vec![OfferedSkill { name: "shell".into(), version: "1".into() }],
             labels: [("role".to_owned(), "build".to_owned())].into(),
         };
         let wire = v1::Capabilities::from(capabilities.clone());
@@ -182,10 +155,7 @@ mod tests {
 
     #[test]
     fn too_much_is_refused() {
-        let wire = v1::Capabilities {
-            kernel: "k".repeat(100_000),
-            ..Default::default()
-        };
+        let wire = v1::Capabilities { kernel: "k".repeat(100_000), ..Default::default() };
         assert!(Capabilities::try_from(wire).is_err());
     }
 }

@@ -8,20 +8,12 @@ impl From<&v1::Heartbeat> for Health {
     fn from(wire: &v1::Heartbeat) -> Self {
         let percent = wire.cpu_usage_percent;
         Self {
-            cpu_percent: if percent.is_finite() {
-                percent.clamp(0.0, 100.0)
-            } else {
-                0.0
-            },
+            cpu_percent: if percent.is_finite() { percent.clamp(0.0, 100.0) } else { 0.0 },
             memory_used: wire.memory_used_bytes,
             memory_total: wire.memory_total_bytes,
             disk_free: wire.disk_free_bytes,
             disk_total: wire.disk_total_bytes,
-            load_one: if wire.load_one.is_finite() {
-                wire.load_one.max(0.0)
-            } else {
-                0.0
-            },
+            load_one: if wire.load_one.is_finite() { wire.load_one.max(0.0) } else { 0.0 },
             tasks_running: wire.tasks_running,
         }
     }

@@ -55,9 +55,7 @@ impl TryFrom<v1::SandboxPolicy> for SandboxPolicy {
             deny: parse_rules("denied_commands", wire.denied_commands)?,
             workspace_root: (!root.is_empty()).then_some(root),
         };
-        policy
-            .validate()
-            .map_err(|error| ConvertError::bad("policy", error))?;
+        policy.validate().map_err(|error| ConvertError::bad("policy", error))?;
         Ok(policy)
     }
 }
@@ -82,11 +80,7 @@ fn parse_rule(wire: v1::PolicyRule) -> Result<Rule, RuleError> {
     if !wire.name.is_empty() {
         rule = rule.named(wire.name)?;
     }
-    if wire.reason.is_empty() {
-        Ok(rule)
-    } else {
-        rule.because(wire.reason)
-    }
+    if wire.reason.is_empty() { Ok(rule) } else { rule.because(wire.reason) }
 }
 
 #[cfg(test)]
@@ -103,12 +97,7 @@ mod tests {
                 Rule::new("ls").unwrap().exactly(),
             ],
             deny: vec![
-                Rule::new("rm")
-                    .unwrap()
-                    .named("no-rm")
-                    .unwrap()
-                    .because("keep files")
-                    .unwrap(),
+                Rule::new("rm").unwrap().named("no-rm").unwrap().because("keep files").unwrap(),
             ],
             workspace_root: Some("/srv/work".into()),
         };
@@ -118,13 +107,7 @@ mod tests {
 
     #[test]
     fn an_unknown_mode_is_strict() {
-        let wire = v1::SandboxPolicy {
-            mode: 77,
-            ..Default::default()
-        };
-        assert_eq!(
-            SandboxPolicy::try_from(wire).map(|policy| policy.mode),
-            Ok(Mode::Strict)
-        );
+        let wire = v1::SandboxPolicy { mode: 77, ..Default::default() };
+        assert_eq!(SandboxPolicy::try_from(wire).map(|policy| policy.mode), Ok(Mode::Strict));
     }
 }

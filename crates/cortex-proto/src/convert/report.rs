@@ -20,13 +20,9 @@ use crate::v1::task_response::Outcome as Wire;
 /// [`ConvertError`]: a field is missing, or has a value that cannot be.
 pub fn parse_report(wire: v1::TaskReport) -> Result<Report, ConvertError> {
     let news = match wire.body.ok_or(ConvertError::Missing("body"))? {
-        Body::Started(started) => News::Started {
-            pid: (started.pid > 0).then_some(started.pid),
-        },
+        Body::Started(started) => News::Started { pid: (started.pid > 0).then_some(started.pid) },
         Body::Progress(progress) => parse_progress(progress)?,
-        Body::Response(response) => News::Ended {
-            outcome: parse_outcome(response)?,
-        },
+        Body::Response(response) => News::Ended { outcome: parse_outcome(response)? },
     };
     Ok(Report {
         task: parse_id("task_id", &wire.task_id)?,
@@ -58,19 +54,11 @@ pub fn parse_attempt(wire: &v1::AttemptStatus) -> Result<KnownAttempt, ConvertEr
 /// [`ConvertError`]: an id is none.
 pub fn parse_ack(wire: &v1::AttemptAck) -> Result<Ack, ConvertError> {
     let task = parse_id("task_id", &wire.task_id)?;
-    Ok(Ack {
-        task,
-        attempt: parse_count("attempt", wire.attempt)?,
-        sequence: wire.sequence,
-    })
+    Ok(Ack { task, attempt: parse_count("attempt", wire.attempt)?, sequence: wire.sequence })
 }
 
 fn parse_count(field: &'static str, value: u32) -> Result<u32, ConvertError> {
-    if value > 0 {
-        Ok(value)
-    } else {
-        Err(ConvertError::bad(field, "counts from 1"))
-    }
+    if value > 0 { Ok(value) } else { Err(ConvertError::bad(field, "counts from 1")) }
 }
 
 fn parse_progress(wire: v1::ProgressEvent) -> Result<News, ConvertError> {
@@ -80,79 +68,47 @@ fn parse_progress(wire: v1::ProgressEvent) -> Result<News, ConvertError> {
         v1::OutputStream::Unspecified => return Err(ConvertError::Missing("progress.stream")),
     };
     if wire.data.is_empty() || wire.data.len() > MAX_OUTPUT_BYTES {
-        let reason = format!(
-            "{} bytes, allowed are 1 to {MAX_OUTPUT_BYTES}",
-            wire.data.len()
-        );
+        let reason = format!("{} bytes, allowed are 1 to {MAX_OUTPUT_BYTES}", wire.data.len());
         return Err(ConvertError::bad("progress.data", reason));
     }
-    Ok(News::Output {
-        stream,
-        offset: wire.offset,
-        data: wire.data,
-    })
+    Ok(News::Output { stream, offset: wire.offset, data: wire.data })
 }
 
 fn parse_outcome(wire: v1::TaskResponse) -> Result<Outcome, ConvertError> {
-    Ok(
-        match wire
-            .outcome
-            .ok_or(ConvertError::Missing("response.outcome"))?
-        {
-            Wire::Exited(exited) => Outcome::Exited { code: exited.code },
-            Wire::Signalled(signalled) => Outcome::Signalled {
-                signal: signalled.signal,
-            },
-            Wire::ValueJson(json) => Outcome::Returned {
-                value: serde_json::from_slice(&json)
-                    .map_err(|error| ConvertError::bad("response.value_json", error))?,
-            },
-            Wire::Broken(message) => Outcome::Broken { message },
-            Wire::Cancelled(stopped) => Outcome::Cancelled {
-                processes: stopped.processes,
-            },
-            Wire::TimedOut(stopped) => Outcome::TimedOut {
-                processes: stopped.processes,
-            },
-            Wire::Rejected(rejected) => Outcome::Rejected {
-                rule: rejected.rule,
-                reason: rejected.reason,
-            },
-            Wire::Interrupted(reason) => Outcome::Interrupted { reason },
-            Wire::Browser(_) => {
-                return Err(ConvertError::bad(
-                    "response.outcome",
-                    "no browser task was sent",
-                ));
-            }
+    Ok(match wire.outcome.ok_or(ConvertError::Missing("response.outcome"))? {
+        Wire::Exited(exited) => Outcome::Exited { code: exited.code },
+        Wire::Signalled(signalled) => Outcome::Signalled { signal: signalled.signal },
+        Wire::ValueJson(json) => Outcome::Returned {
+            value: serde_json::from_slice(&json)
+                .map_err(|error| ConvertError::bad("response.value_json", error))?,
         },
-    )
+        Wire::Broken(message) => Outcome::Broken { message },
+        Wire::Cancelled(stopped) => Outcome::Cancelled { processes: stopped.processes },
+        Wire::TimedOut(stopped) => Outcome::TimedOut { processes: stopped.processes },
+        Wire::Rejected(rejected) => {
+            Outcome::Rejected { rule: rejected.rule, reason: rejected.reason }
+        }
+        Wire::Interrupted(reason) => Outcome::Interrupted { reason },
+        Wire::Browser(_) => {
+            return Err(ConvertError::bad("response.outcome", "no browser task was sent"));
+        }
+    })
 }
 
 impl From<Report> for v1::TaskReport {
     fn from(report: Report) -> Self {
         let body = match report.news {
-            News::Started { pid } => Body::Started(v1::TaskStarted {
-                pid: pid.unwrap_or(0),
-            }),
-            News::Output {
-                stream,
-                offset,
-                data,
-            } => {
+            News::Started { pid } => Body::Started(v1::TaskStarted { pid: pid.unwrap_or(0) }),
+            News::Output { stream, offset, data } => {
                 let stream = match stream {
                     Stream::Stdout => v1::OutputStream::Stdout,
                     Stream::Stderr => v1::OutputStream::Stderr,
                 };
-                Body::Progress(v1::ProgressEvent {
-                    stream: stream.into(),
-                    offset,
-                    data,
-                })
+                Body::Progress(v1::ProgressEvent { stream: stream.into(), offset, data })
             }
-            News::Ended { outcome } => Body::Response(v1::TaskResponse {
-                outcome: Some(outcome.into()),
-            }),
+            News::Ended { outcome } => {
+                Body::Response(v1::TaskResponse { outcome: Some(outcome.into()) })
+            }
         };
         Self {
             task_id: report.task.to_string(),
@@ -181,21 +137,13 @@ impl From<Outcome> for Wire {
 
 impl From<KnownAttempt> for v1::AttemptStatus {
     fn from(known: KnownAttempt) -> Self {
-        Self {
-            task_id: known.task.to_string(),
-            attempt: known.attempt,
-            started: known.started,
-        }
+        Self { task_id: known.task.to_string(), attempt: known.attempt, started: known.started }
     }
 }
 
 impl From<Ack> for v1::AttemptAck {
     fn from(ack: Ack) -> Self {
-        Self {
-            task_id: ack.task.to_string(),
-            attempt: ack.attempt,
-            sequence: ack.sequence,
-        }
+        Self { task_id: ack.task.to_string(), attempt: ack.attempt, sequence: ack.sequence }
     }
 }
 
@@ -208,12 +156,7 @@ mod tests {
 
     fn round_trip(news: News) {
         let task = TaskId::from_bytes([4; 16]);
-        let report = Report {
-            task,
-            attempt: 1,
-            sequence: 3,
-            news,
-        };
+        let report = Report { task, attempt: 1, sequence: 3, news };
         assert_eq!(parse_report(report.clone().into()), Ok(report));
     }
 
@@ -222,29 +165,16 @@ mod tests {
         round_trip(News::Started { pid: Some(7) });
         round_trip(News::Started { pid: None });
         let data = Bytes::from_static(b"\xff\0hi");
-        round_trip(News::Output {
-            stream: Stream::Stderr,
-            offset: 9,
-            data,
-        });
+        round_trip(News::Output { stream: Stream::Stderr, offset: 9, data });
         for outcome in [
             Outcome::Exited { code: -7 },
             Outcome::Signalled { signal: 9 },
-            Outcome::Returned {
-                value: serde_json::json!({"a": [1, null]}),
-            },
-            Outcome::Broken {
-                message: "no such program".into(),
-            },
+            Outcome::Returned { value: serde_json::json!({"a": [1, null]}) },
+            Outcome::Broken { message: "no such program".into() },
             Outcome::Cancelled { processes: 3 },
             Outcome::TimedOut { processes: 1 },
-            Outcome::Rejected {
-                rule: "deny[0]".into(),
-                reason: "rm".into(),
-            },
-            Outcome::Interrupted {
-                reason: "restarted".into(),
-            },
+            Outcome::Rejected { rule: "deny[0]".into(), reason: "rm".into() },
+            Outcome::Interrupted { reason: "restarted".into() },
         ] {
             round_trip(News::Ended { outcome });
         }
@@ -259,46 +189,14 @@ mod tests {
             body: Some(Body::Started(v1::TaskStarted { pid: 1 })),
         };
         assert!(parse_report(good.clone()).is_ok());
-        assert!(
-            parse_report(v1::TaskReport {
-                attempt: 0,
-                ..good.clone()
-            })
-            .is_err()
-        );
-        assert!(
-            parse_report(v1::TaskReport {
-                sequence: 0,
-                ..good.clone()
-            })
-            .is_err()
-        );
-        assert!(
-            parse_report(v1::TaskReport {
-                body: None,
-                ..good.clone()
-            })
-            .is_err()
-        );
-        assert!(
-            parse_report(v1::TaskReport {
-                task_id: "tsk_".into(),
-                ..good.clone()
-            })
-            .is_err()
-        );
+        assert!(parse_report(v1::TaskReport { attempt: 0, ..good.clone() }).is_err());
+        assert!(parse_report(v1::TaskReport { sequence: 0, ..good.clone() }).is_err());
+        assert!(parse_report(v1::TaskReport { body: None, ..good.clone() }).is_err());
+        assert!(parse_report(v1::TaskReport { task_id: "tsk_".into(), ..good.clone() }).is_err());
         let data = Bytes::from(vec![0; MAX_OUTPUT_BYTES + 1]);
-        let progress = v1::ProgressEvent {
-            stream: 1,
-            offset: 0,
-            data,
-        };
+        let progress = v1::ProgressEvent { stream: 1, offset: 0, data };
         assert!(
-            parse_report(v1::TaskReport {
-                body: Some(Body::Progress(progress)),
-                ..good
-            })
-            .is_err()
+            parse_report(v1::TaskReport { body: Some(Body::Progress(progress)), ..good }).is_err()
         );
     }
 }

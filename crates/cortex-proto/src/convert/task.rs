@@ -43,13 +43,7 @@ impl TaskOrder {
     /// What a node is told of a task.
     #[must_use]
     pub fn of(task: TaskId, session: SessionId, spec: &TaskSpec) -> Self {
-        Self {
-            task,
-            session,
-            work: spec.work.clone(),
-            timeout: spec.timeout,
-            grace: spec.grace,
-        }
+        Self { task, session, work: spec.work.clone(), timeout: spec.timeout, grace: spec.grace }
     }
 }
 
@@ -92,17 +86,13 @@ impl TryFrom<v1::TaskRequest> for TaskOrder {
                     .map_err(|error| ConvertError::bad("skill.input_json", error))?,
             },
             Payload::Browser(_) => {
-                return Err(ConvertError::bad(
-                    "payload",
-                    "this node has no browser skill",
-                ));
+                return Err(ConvertError::bad("payload", "this node has no browser skill"));
             }
         };
         let mut spec = TaskSpec::new(work);
         spec.timeout = (wire.timeout_ms > 0).then(|| Duration::from_millis(wire.timeout_ms));
         spec.grace = Duration::from_millis(wire.grace_ms);
-        spec.check()
-            .map_err(|error| ConvertError::bad("payload", error))?;
+        spec.check().map_err(|error| ConvertError::bad("payload", error))?;
         Ok(Self {
             task: parse_id("task_id", &wire.task_id)?,
             session: parse_id("session_id", &wire.session_id)?,
@@ -151,10 +141,7 @@ impl TryFrom<v1::ShellTask> for ShellWork {
 
 impl From<CancelOrder> for v1::CancelRequest {
     fn from(order: CancelOrder) -> Self {
-        Self {
-            task_id: order.task.to_string(),
-            reason: order.reason,
-        }
+        Self { task_id: order.task.to_string(), reason: order.reason }
     }
 }
 
@@ -162,10 +149,7 @@ impl TryFrom<v1::CancelRequest> for CancelOrder {
     type Error = ConvertError;
 
     fn try_from(wire: v1::CancelRequest) -> Result<Self, ConvertError> {
-        Ok(Self {
-            task: parse_id("task_id", &wire.task_id)?,
-            reason: wire.reason,
-        })
+        Ok(Self { task: parse_id("task_id", &wire.task_id)?, reason: wire.reason })
     }
 }
 
@@ -185,13 +169,7 @@ mod tests {
         let env = prop::collection::btree_map("[A-Z]{1,4}", "[^\0]{0,8}", 0..3);
         let stdin = prop::collection::vec(any::<u8>(), 0..32);
         (argv, prop::option::of("/[a-z]{1,8}"), env, stdin).prop_map(|(argv, cwd, env, stdin)| {
-            ShellWork {
-                argv,
-                line: None,
-                cwd,
-                env,
-                stdin: Bytes::from(stdin),
-            }
+            ShellWork { argv, line: None, cwd, env, stdin: Bytes::from(stdin) }
         })
     }
 
@@ -212,13 +190,7 @@ mod tests {
 
     #[test]
     fn arguments_without_a_program_are_refused() {
-        let wire = v1::ShellTask {
-            args: vec!["-l".into()],
-            ..v1::ShellTask::default()
-        };
-        assert_eq!(
-            ShellWork::try_from(wire),
-            Err(ConvertError::Missing("shell.program"))
-        );
+        let wire = v1::ShellTask { args: vec!["-l".into()], ..v1::ShellTask::default() };
+        assert_eq!(ShellWork::try_from(wire), Err(ConvertError::Missing("shell.program")));
     }
 }

@@ -152,14 +152,7 @@ macro_rules! silent {
     )*};
 }
 
-silent!(
-    LoginRequest,
-    LoginResponse,
-    RefreshRequest,
-    TokenCreated,
-    UserRequest,
-    UserPatch
-);
+silent!(LoginRequest, LoginResponse, RefreshRequest, TokenCreated, UserRequest, UserPatch);
 
 #[cfg(test)]
 mod tests {
@@ -167,10 +160,7 @@ mod tests {
 
     #[test]
     fn debug_prints_no_secret() {
-        let login = LoginRequest {
-            password: Some("hunter2".into()),
-            ..Default::default()
-        };
+        let login = LoginRequest { password: Some("hunter2".into()), ..Default::default() };
         assert_eq!(format!("{login:?}"), "LoginRequest { .. }");
     }
 }

@@ -37,6 +37,7 @@ pub struct EventInfo {
 #[serde(tag = "type")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "lives for one event; never kept in numbers")]
 pub enum HubEvent {
     /// A node came, went, or was changed.
     #[serde(rename = "node.status")]

@@ -137,9 +137,7 @@ pub struct InviteCreated {
 
 impl std::fmt::Debug for InviteCreated {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InviteCreated")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("InviteCreated").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -81,14 +81,8 @@ impl Text {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self {
-                data: text.to_owned(),
-                encoding: utf8(),
-            },
-            Err(_) => Self {
-                data: STANDARD.encode(bytes),
-                encoding: "base64".to_owned(),
-            },
+            Ok(text) => Self { data: text.to_owned(), encoding: utf8() },
+            Err(_) => Self { data: STANDARD.encode(bytes), encoding: "base64".to_owned() },
         }
     }
 
@@ -210,10 +204,7 @@ mod tests {
         }
         assert_eq!(Text::of(b"a").encoding, "utf8");
         assert_eq!(Text::of(b"\xff").encoding, "base64");
-        let unknown = Text {
-            data: String::new(),
-            encoding: "rot13".into(),
-        };
+        let unknown = Text { data: String::new(), encoding: "rot13".into() };
         assert_eq!(unknown.to_bytes(), None);
     }
 

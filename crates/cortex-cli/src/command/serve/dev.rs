@@ -84,7 +84,7 @@ pub(crate) async fn begin(
     };
     match remember(addresses, &token) {
         Ok(()) => {
-            program.output.note(format_args!("  context      {CONTEXT}, for all further commands"))
+            program.output.note(format_args!("  context      {CONTEXT}, for all further commands"));
         }
         Err(failure) => program.output.failure(&failure.context("no context was made")),
     }

@@ -31,7 +31,7 @@ impl Row for UserInfo {
         ]
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.name
     }
 }
@@ -67,7 +67,7 @@ impl Row for TokenInfo {
         ]
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.id
     }
 }

@@ -46,7 +46,7 @@ impl Row for NodeInfo {
         out
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.name
     }
 }
@@ -141,7 +141,7 @@ impl Row for InviteInfo {
         ]
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.id
     }
 }

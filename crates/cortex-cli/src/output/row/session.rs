@@ -35,7 +35,7 @@ impl Row for SessionInfo {
         ]
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.id
     }
 }
@@ -63,7 +63,7 @@ impl Row for EventInfo {
         titles.into_iter().zip(self.cells(now)).collect()
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.kind
     }
 }

@@ -53,7 +53,7 @@ impl Row for TaskInfo {
         ]
     }
 
-    fn name(&self) -> &str {
+    fn key(&self) -> &str {
         &self.id
     }
 }

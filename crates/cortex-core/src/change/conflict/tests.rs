@@ -9,11 +9,7 @@ use crate::tree::arbitrary;
 
 fn file(text: &str, executable: bool) -> Entry {
     let content = ContentId::of(text.as_bytes());
-    Entry::File(File {
-        content,
-        executable,
-        modified_ns: None,
-    })
+    Entry::File(File { content, executable, modified_ns: None })
 }
 
 fn path(text: &str) -> RelPath {
@@ -25,56 +21,29 @@ const DIRECTORY: Entry = Entry::Directory;
 #[test]
 fn an_unchanged_side_gives_way() {
     let (old, new) = (file("old", false), file("new", false));
-    assert_eq!(
-        resolve(Some(&old), Some(&new), Some(&new)),
-        Resolution::Settled
-    );
+    assert_eq!(resolve(Some(&old), Some(&new), Some(&new)), Resolution::Settled);
     assert_eq!(resolve(Some(&old), None, None), Resolution::Settled);
-    assert_eq!(
-        resolve(Some(&old), Some(&old), Some(&new)),
-        Resolution::Take(Side::Theirs)
-    );
-    assert_eq!(
-        resolve(Some(&old), Some(&old), None),
-        Resolution::Take(Side::Theirs)
-    );
-    assert_eq!(
-        resolve(Some(&old), None, Some(&old)),
-        Resolution::Take(Side::Ours)
-    );
-    assert_eq!(
-        resolve(None, Some(&new), None),
-        Resolution::Take(Side::Ours)
-    );
+    assert_eq!(resolve(Some(&old), Some(&old), Some(&new)), Resolution::Take(Side::Theirs));
+    assert_eq!(resolve(Some(&old), Some(&old), None), Resolution::Take(Side::Theirs));
+    assert_eq!(resolve(Some(&old), None, Some(&old)), Resolution::Take(Side::Ours));
+    assert_eq!(resolve(None, Some(&new), None), Resolution::Take(Side::Ours));
 }
 
 #[test]
 fn an_edit_beats_a_deletion() {
     let (old, new) = (file("old", false), file("new", false));
-    assert_eq!(
-        resolve(Some(&old), None, Some(&new)),
-        Resolution::Take(Side::Theirs)
-    );
-    assert_eq!(
-        resolve(Some(&old), Some(&new), None),
-        Resolution::Take(Side::Ours)
-    );
+    assert_eq!(resolve(Some(&old), None, Some(&new)), Resolution::Take(Side::Theirs));
+    assert_eq!(resolve(Some(&old), Some(&new), None), Resolution::Take(Side::Ours));
 }
 
 #[test]
 fn of_two_edits_both_survive() {
-    let (base, ours, theirs) = (
-        file("base", false),
-        file("ours", false),
-        file("theirs", false),
-    );
+    let (base, ours, theirs) = (file("base", false), file("ours", false), file("theirs", false));
     for base in [None, Some(&base), Some(&DIRECTORY)] {
         let resolution = resolve(base, Some(&ours), Some(&theirs));
         assert_eq!(resolution, Resolution::KeepBoth(Side::Theirs), "{base:?}");
     }
-    let link = |text: &str| Entry::Symlink {
-        target: LinkTarget::new(text).expect(text),
-    };
+    let link = |text: &str| Entry::Symlink { target: LinkTarget::new(text).expect(text) };
     let links = resolve(None, Some(&link("a")), Some(&link("b")));
     assert_eq!(links, Resolution::KeepBoth(Side::Theirs));
 }
@@ -98,14 +67,8 @@ fn content_and_executable_bit_are_merged_apart() {
     assert_eq!(resolve(Some(&base), Some(&edited), Some(&marked)), both);
     assert_eq!(resolve(Some(&base), Some(&marked), Some(&edited)), both);
     let (plain, tool) = (file("same", false), file("same", true));
-    assert_eq!(
-        resolve(None, Some(&plain), Some(&tool)),
-        Resolution::Take(Side::Theirs)
-    );
-    assert_eq!(
-        resolve(None, Some(&tool), Some(&plain)),
-        Resolution::Take(Side::Ours)
-    );
+    assert_eq!(resolve(None, Some(&plain), Some(&tool)), Resolution::Take(Side::Theirs));
+    assert_eq!(resolve(None, Some(&tool), Some(&plain)), Resolution::Take(Side::Ours));
 }
 
 #[test]
@@ -113,10 +76,7 @@ fn a_copy_lies_beside_its_path_and_keeps_the_extension() {
     let loser = file("loser", false);
     let hash = &loser.hash().to_string()[..8];
     let copy = |from: &str| copy_path(&path(from), "lab-7", &loser, 0).to_string();
-    assert_eq!(
-        copy("a/notes.txt"),
-        format!("a/notes.conflict-lab-7-{hash}.txt")
-    );
+    assert_eq!(copy("a/notes.txt"), format!("a/notes.conflict-lab-7-{hash}.txt"));
     assert_eq!(copy("a.tar.gz"), format!("a.tar.conflict-lab-7-{hash}.gz"));
     assert_eq!(copy("Makefile"), format!("Makefile.conflict-lab-7-{hash}"));
     assert_eq!(copy(".env"), format!(".env.conflict-lab-7-{hash}"));

@@ -35,34 +35,12 @@ pub async fn only_the_newest_version_is_built_upon(store: &dyn MirrorStore) {
         let late = vec![make_directory("late")];
         let answer = store.commit(SESSION, Version(old), None, late, at(1)).await;
         let answer = answer.expect("a late commit is answered, not refused");
-        assert_eq!(
-            answer,
-            Commit::Behind(Version(2)),
-            "a commit on {old} is behind"
-        );
+        assert_eq!(answer, Commit::Behind(Version(2)), "a commit on {old} is behind");
     }
-    let error = refused(
-        store,
-        3,
-        &[make_directory("early")],
-        "a base that is not there",
-    )
-    .await;
-    assert_error(
-        &error,
-        Kind::Precondition,
-        "version_ahead",
-        "a base that is not there",
-    );
-    let tree = store
-        .tree(SESSION)
-        .await
-        .expect("the tree can be read")
-        .tree;
-    assert!(
-        tree.get("late").is_none(),
-        "a commit that is behind changes nothing"
-    );
+    let error = refused(store, 3, &[make_directory("early")], "a base that is not there").await;
+    assert_error(&error, Kind::Precondition, "version_ahead", "a base that is not there");
+    let tree = store.tree(SESSION).await.expect("the tree can be read").tree;
+    assert!(tree.get("late").is_none(), "a commit that is behind changes nothing");
     assert_eq!(tree.len(), 2);
 }
 
@@ -75,20 +53,13 @@ pub async fn of_two_writers_one_wins(store: &dyn MirrorStore) {
         };
         let (one, other) = join(commit("one"), commit("other")).await;
         let (one, other) = (one.expect("is answered"), other.expect("is answered"));
-        let (won, lost) = (
-            Commit::Accepted(Version(base + 1)),
-            Commit::Behind(Version(base + 1)),
-        );
+        let (won, lost) = (Commit::Accepted(Version(base + 1)), Commit::Behind(Version(base + 1)));
         assert!(
             (one, other) == (won, lost) || (one, other) == (lost, won),
             "exactly one of two writers wins, but they got {one:?} and {other:?}"
         );
     }
-    let tree = store
-        .tree(SESSION)
-        .await
-        .expect("the tree can be read")
-        .tree;
+    let tree = store.tree(SESSION).await.expect("the tree can be read").tree;
     assert_eq!(tree.len(), 8, "only the winners' changes are in the tree");
 }
 
@@ -96,11 +67,7 @@ pub async fn of_two_writers_one_wins(store: &dyn MirrorStore) {
 pub async fn a_commit_is_kept_as_it_was_made(store: &dyn MirrorStore) {
     put(store, b"tool", 4).await.expect("content can be put");
     let content = ContentId::of(b"tool");
-    let hinted = File {
-        content,
-        executable: true,
-        modified_ns: Some(1_700_000_000_123_456_789),
-    };
+    let hinted = File { content, executable: true, modified_ns: Some(1_700_000_000_123_456_789) };
     let target = LinkTarget::new("../outside/é").expect("is a target");
     let changes = vec![
         make_directory("dir"),
@@ -108,34 +75,17 @@ pub async fn a_commit_is_kept_as_it_was_made(store: &dyn MirrorStore) {
         change("link", None, Some(&Entry::Symlink { target })),
     ];
     let now = at(1_700_000_000_456);
-    for (base, author, changes) in [
-        (0, Some(AUTHOR), changes),
-        (1, None, vec![change("dir/tool2", None, Some(DIRECTORY))]),
-    ] {
-        let committed = store
-            .commit(SESSION, Version(base), author, changes.clone(), now)
-            .await;
-        assert_eq!(
-            committed.expect("is taken"),
-            Commit::Accepted(Version(base + 1))
-        );
+    for (base, author, changes) in
+        [(0, Some(AUTHOR), changes), (1, None, vec![change("dir/tool2", None, Some(DIRECTORY))])]
+    {
+        let committed = store.commit(SESSION, Version(base), author, changes.clone(), now).await;
+        assert_eq!(committed.expect("is taken"), Commit::Accepted(Version(base + 1)));
         let mut read = revisions(store, base, 10).await;
         for revision in &mut read.revisions {
-            revision
-                .changes
-                .sort_by(|one, other| one.path.cmp(&other.path));
+            revision.changes.sort_by(|one, other| one.path.cmp(&other.path));
         }
-        let expected = Revision {
-            version: Version(base + 1),
-            author,
-            at: now,
-            changes,
-        };
-        assert_eq!(
-            read.revisions,
-            [expected],
-            "a commit is read as it was made"
-        );
+        let expected = Revision { version: Version(base + 1), author, at: now, changes };
+        assert_eq!(read.revisions, [expected], "a commit is read as it was made");
     }
 }
 
@@ -156,30 +106,14 @@ pub async fn changes_are_read_in_whole_commits(store: &dyn MirrorStore) {
         (4, 10, &[]),
     ] {
         let read = revisions(store, after, limit).await;
-        assert_eq!(
-            read.head,
-            Version(4),
-            "the newest version is told with any limit"
-        );
+        assert_eq!(read.head, Version(4), "the newest version is told with any limit");
         let versions: Vec<u64> = read.revisions.iter().map(|one| one.version.0).collect();
-        assert_eq!(
-            versions, expected,
-            "commits after {after} within {limit} changes"
-        );
-        assert!(
-            read.revisions
-                .iter()
-                .all(|revision| revision.changes.len() == 2)
-        );
+        assert_eq!(versions, expected, "commits after {after} within {limit} changes");
+        assert!(read.revisions.iter().all(|revision| revision.changes.len() == 2));
     }
     let error = store.changes_since(SESSION, Version(5), 10).await;
     let error = error.expect_err("changes since a version that is not there are refused");
-    assert_error(
-        &error,
-        Kind::Precondition,
-        "version_ahead",
-        "a version that is not there",
-    );
+    assert_error(&error, Kind::Precondition, "version_ahead", "a version that is not there");
 }
 
 /// Applying all commits to the empty tree gives the tree that is read.
@@ -189,23 +123,10 @@ pub async fn the_tree_is_the_sum_of_the_changes(store: &dyn MirrorStore) {
     }
     let (one, two) = (file(b"1"), file(b"2"));
     let commits = [
-        vec![
-            make_directory("d"),
-            change("d/f", None, Some(&one)),
-            change("d.x", None, Some(&two)),
-        ],
-        vec![
-            change("d/f", Some(&one), None),
-            change("d/g", None, Some(&one)),
-        ],
-        vec![
-            change("d", Some(DIRECTORY), Some(&two)),
-            change("d/g", Some(&one), None),
-        ],
-        vec![
-            change("d.x", Some(&two), Some(DIRECTORY)),
-            change("d.x/f", None, Some(&two)),
-        ],
+        vec![make_directory("d"), change("d/f", None, Some(&one)), change("d.x", None, Some(&two))],
+        vec![change("d/f", Some(&one), None), change("d/g", None, Some(&one))],
+        vec![change("d", Some(DIRECTORY), Some(&two)), change("d/g", Some(&one), None)],
+        vec![change("d.x", Some(&two), Some(DIRECTORY)), change("d.x/f", None, Some(&two))],
     ];
     let mut sum = Tree::new();
     for (base, changes) in (0..).zip(&commits) {
@@ -214,18 +135,10 @@ pub async fn the_tree_is_the_sum_of_the_changes(store: &dyn MirrorStore) {
             apply(&mut sum, &revision.changes).expect("stored changes fit on each other");
         }
         let snapshot = store.tree(SESSION).await.expect("the tree can be read");
-        assert_eq!(
-            snapshot.version,
-            Version(base + 1),
-            "the tree is that of the newest version"
-        );
+        assert_eq!(snapshot.version, Version(base + 1), "the tree is that of the newest version");
         assert_eq!(*snapshot.tree, sum, "the tree is the sum of the changes");
     }
     let paths: Vec<String> = sum.iter().map(|(path, _)| path.to_string()).collect();
     assert_eq!(paths, ["d", "d.x", "d.x/f"]);
-    assert_eq!(
-        sum.get("d"),
-        Some(&two),
-        "a directory was replaced by a file"
-    );
+    assert_eq!(sum.get("d"), Some(&two), "a directory was replaced by a file");
 }

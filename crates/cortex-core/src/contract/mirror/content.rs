@@ -40,27 +40,12 @@ fn sample(length: usize) -> Vec<u8> {
 
 /// Content of any size comes back, however it was cut, in pieces that are neither empty nor large.
 pub async fn bytes_come_back_as_they_were_put(store: &dyn MirrorStore) {
-    for length in [
-        0,
-        1,
-        CHUNK_SIZE - 1,
-        CHUNK_SIZE,
-        CHUNK_SIZE + 1,
-        2 * MAX_PIECE + 3,
-    ] {
+    for length in [0, 1, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 2 * MAX_PIECE + 3] {
         let bytes = sample(length);
         let content = ContentId::of(&bytes);
-        assert!(
-            !holds(store, content).await,
-            "{length} bytes are not held before they are put"
-        );
-        put(store, &bytes, 100_003)
-            .await
-            .expect("content can be put");
-        assert!(
-            holds(store, content).await,
-            "{length} bytes are held after they were put"
-        );
+        assert!(!holds(store, content).await, "{length} bytes are not held before they are put");
+        put(store, &bytes, 100_003).await.expect("content can be put");
+        assert!(holds(store, content).await, "{length} bytes are held after they were put");
         let pieces = store.get(SESSION, content, content.whole()).await;
         let pieces: Vec<Bytes> = pieces
             .expect("held content can be read")
@@ -68,14 +53,8 @@ pub async fn bytes_come_back_as_they_were_put(store: &dyn MirrorStore) {
             .await
             .expect("held content can be read to its end");
         let fits = |piece: &Bytes| (1..=MAX_PIECE).contains(&piece.len());
-        assert!(
-            pieces.iter().all(fits),
-            "pieces have 1 to {MAX_PIECE} bytes"
-        );
-        assert!(
-            pieces.concat() == bytes,
-            "{length} bytes come back as they were put"
-        );
+        assert!(pieces.iter().all(fits), "pieces have 1 to {MAX_PIECE} bytes");
+        assert!(pieces.concat() == bytes, "{length} bytes come back as they were put");
     }
 }
 
@@ -83,9 +62,7 @@ pub async fn bytes_come_back_as_they_were_put(store: &dyn MirrorStore) {
 pub async fn a_range_is_read_exactly(store: &dyn MirrorStore) {
     let bytes = sample(3 * CHUNK_SIZE + 5);
     let content = ContentId::of(&bytes);
-    put(store, &bytes, CHUNK_SIZE)
-        .await
-        .expect("content can be put");
+    put(store, &bytes, CHUNK_SIZE).await.expect("content can be put");
     let (chunk, end) = (CHUNK_SIZE as u64, content.size);
     for range in [
         0..0,
@@ -105,22 +82,10 @@ pub async fn a_range_is_read_exactly(store: &dyn MirrorStore) {
             .expect("a range of held content can be read to its end");
         let position = |at: u64| usize::try_from(at).expect("small");
         let expected = &bytes[position(range.start)..position(range.end)];
-        assert!(
-            pieces.concat() == expected,
-            "range {range:?} is read exactly"
-        );
-        assert!(
-            pieces.iter().all(|piece| !piece.is_empty()),
-            "no piece of {range:?} is empty"
-        );
+        assert!(pieces.concat() == expected, "range {range:?} is read exactly");
+        assert!(pieces.iter().all(|piece| !piece.is_empty()), "no piece of {range:?} is empty");
     }
-    for (start, end) in [
-        (0, end + 1),
-        (end + 1, end + 1),
-        (2, 1),
-        (0, u64::MAX),
-        (u64::MAX, 0),
-    ] {
+    for (start, end) in [(0, end + 1), (end + 1, end + 1), (2, 1), (0, u64::MAX), (u64::MAX, 0)] {
         let range = Range { start, end };
         let error = store.get(SESSION, content, range.clone()).await.map(drop);
         let error = error.expect_err("a range outside of the content is refused");
@@ -144,51 +109,27 @@ pub async fn what_is_not_held_is_not_found(store: &dyn MirrorStore) {
 /// Bytes that are not what was announced are refused and not stored, even if they never end.
 pub async fn wrong_bytes_are_refused(store: &dyn MirrorStore) {
     let large = sample(2 * CHUNK_SIZE);
-    let list: Vec<u8> = large
-        .chunks(CHUNK_SIZE)
-        .flat_map(|chunk| *Digest::of(chunk).as_bytes())
-        .collect();
-    let plain = ContentId {
-        size: large.len() as u64,
-        digest: Digest::of(&large),
-    };
+    let list: Vec<u8> =
+        large.chunks(CHUNK_SIZE).flat_map(|chunk| *Digest::of(chunk).as_bytes()).collect();
+    let plain = ContentId { size: large.len() as u64, digest: Digest::of(&large) };
     for (name, bytes, why) in [
-        (
-            ContentId::of(b"right"),
-            &b"wrong"[..],
-            "other bytes of the same size",
-        ),
+        (ContentId::of(b"right"), &b"wrong"[..], "other bytes of the same size"),
         (ContentId::of(b"right"), b"righ", "a byte too few"),
         (ContentId::of(b"right"), b"right!", "a byte too many"),
         (ContentId::of(b"right"), b"", "no bytes"),
         (ContentId::of(b""), b"x", "bytes for empty content"),
-        (
-            ContentId::of(&large),
-            &list,
-            "the list of chunks instead of the chunks",
-        ),
+        (ContentId::of(&large), &list, "the list of chunks instead of the chunks"),
         (plain, &large, "large content under its plain digest"),
     ] {
         let error = put_as(store, name, bytes, 3).await.expect_err(why);
-        assert_eq!(
-            (error.kind(), error.code()),
-            (Kind::Invalid, "content_mismatch"),
-            "{why}"
-        );
+        assert_eq!((error.kind(), error.code()), (Kind::Invalid, "content_mismatch"), "{why}");
         assert!(!holds(store, name).await, "{why}: nothing is stored");
-        assert!(
-            !holds(store, ContentId::of(bytes)).await,
-            "{why}: nothing is stored"
-        );
+        assert!(!holds(store, ContentId::of(bytes)).await, "{why}: nothing is stored");
     }
     let endless = stream::repeat_with(|| Ok(Bytes::from_static(b"more"))).boxed();
     let error = store.put(SESSION, ContentId::of(b"right"), endless).await;
     let error = error.expect_err("a stream that does not end is refused when it is too long");
-    assert_eq!(
-        error.code(),
-        "content_mismatch",
-        "a stream that does not end: {error}"
-    );
+    assert_eq!(error.code(), "content_mismatch", "a stream that does not end: {error}");
 }
 
 /// An error of the stream is handed on as it is, and nothing is stored.
@@ -196,25 +137,12 @@ pub async fn a_failed_stream_stores_nothing(store: &dyn MirrorStore) {
     let content = ContentId::of(b"abc");
     let cut = Error::new(Kind::Unavailable, "receive content", "cut off").with_code("link_cut");
     let pieces = [Ok(Bytes::from_static(b"abc")), Err(cut)];
-    let error = store
-        .put(SESSION, content, stream::iter(pieces).boxed())
-        .await;
+    let error = store.put(SESSION, content, stream::iter(pieces).boxed()).await;
     let error = error.expect_err("the error of the stream is returned");
-    let seen = (
-        error.kind(),
-        error.operation(),
-        error.message(),
-        error.code(),
-    );
+    let seen = (error.kind(), error.operation(), error.message(), error.code());
     let expected = (Kind::Unavailable, "receive content", "cut off", "link_cut");
-    assert_eq!(
-        seen, expected,
-        "an error of the stream is returned as it is"
-    );
-    assert!(
-        !holds(store, content).await,
-        "a stream that failed stores nothing"
-    );
+    assert_eq!(seen, expected, "an error of the stream is returned as it is");
+    assert!(!holds(store, content).await, "a stream that failed stores nothing");
 }
 
 /// Dropping a put in the middle of the stream stores nothing and spoils nothing.
@@ -226,9 +154,7 @@ pub async fn a_dropped_put_stores_nothing(store: &dyn MirrorStore) {
         let _ = waits.send(());
         std::future::pending().await
     });
-    let pieces = stream::iter([Ok(Bytes::from_static(b"abc"))])
-        .chain(end)
-        .boxed();
+    let pieces = stream::iter([Ok(Bytes::from_static(b"abc"))]).chain(end).boxed();
     match select(store.put(SESSION, content, pieces), waiting).await {
         Either::Right((waited, put)) => {
             waited.expect("the stream is read until it waits");
@@ -236,13 +162,8 @@ pub async fn a_dropped_put_stores_nothing(store: &dyn MirrorStore) {
         }
         Either::Left((answer, _)) => panic!("answered before the stream ended: {answer:?}"),
     }
-    assert!(
-        !holds(store, content).await,
-        "a put that was dropped stores nothing"
-    );
-    put(store, b"abcdef", 2)
-        .await
-        .expect("content can be put after a put was dropped");
+    assert!(!holds(store, content).await, "a put that was dropped stores nothing");
+    put(store, b"abcdef", 2).await.expect("content can be put after a put was dropped");
     assert_eq!(read(store, content).await.expect("can be read"), b"abcdef");
 }
 
@@ -253,9 +174,7 @@ pub async fn putting_again_is_harmless(store: &dyn MirrorStore) {
     one.expect("two at once put the same");
     other.expect("two at once put the same");
     let pieces = ["", "a", "", "bc", ""].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
-    let again = store
-        .put(SESSION, content, stream::iter(pieces).boxed())
-        .await;
+    let again = store.put(SESSION, content, stream::iter(pieces).boxed()).await;
     again.expect("content that is held is put again");
     assert_eq!(read(store, content).await.expect("can be read"), b"abc");
 }
@@ -264,10 +183,7 @@ pub async fn putting_again_is_harmless(store: &dyn MirrorStore) {
 pub async fn missing_is_told_once_and_in_order(store: &dyn MirrorStore) {
     let [a, b, c] = [b"a", b"b", b"c"].map(|bytes| ContentId::of(bytes));
     put(store, b"b", 1).await.expect("content can be put");
-    let missing = store
-        .missing(SESSION, &[c, b, a, c, b, a])
-        .await
-        .expect("can be asked for");
+    let missing = store.missing(SESSION, &[c, b, a, c, b, a]).await.expect("can be asked for");
     assert_eq!(missing, [c, a], "missing content is told once and in order");
     let missing = store.missing(SESSION, &[]).await.expect("can be asked for");
     assert_eq!(missing, [], "of nothing, nothing is missing");
@@ -279,28 +195,13 @@ pub async fn content_of_the_tree_stays(store: &dyn MirrorStore) {
     put(store, b"kept", 4).await.expect("content can be put");
     put(store, b"new", 3).await.expect("content can be put");
     let (kept, new) = (file(b"kept"), file(b"new"));
-    let pair = [
-        change("a", None, Some(&kept)),
-        change("b", None, Some(&kept)),
-    ];
-    let moved = [
-        change("b", Some(&kept), None),
-        change("d/b", None, Some(&kept)),
-    ];
+    let pair = [change("a", None, Some(&kept)), change("b", None, Some(&kept))];
+    let moved = [change("b", Some(&kept), None), change("d/b", None, Some(&kept))];
     let steps = [
         (pair.to_vec(), "two files have it"),
-        (
-            vec![change("a", Some(&kept), Some(&new))],
-            "one of two files was replaced",
-        ),
-        (
-            [&moved[..], &[make_directory("d")]].concat(),
-            "the other one was moved",
-        ),
-        (
-            vec![change("a", Some(&new), None)],
-            "the first one was deleted",
-        ),
+        (vec![change("a", Some(&kept), Some(&new))], "one of two files was replaced"),
+        ([&moved[..], &[make_directory("d")]].concat(), "the other one was moved"),
+        (vec![change("a", Some(&new), None)], "the first one was deleted"),
     ];
     for (base, (changes, why)) in (0..).zip(&steps) {
         accepted(store, base, changes).await;
@@ -315,29 +216,14 @@ pub async fn content_of_the_tree_stays(store: &dyn MirrorStore) {
 pub async fn a_reader_outlives_its_call(store: &dyn MirrorStore) {
     let bytes = sample(MAX_PIECE + 1);
     let content = ContentId::of(&bytes);
-    put(store, &bytes, CHUNK_SIZE)
-        .await
-        .expect("content can be put");
+    put(store, &bytes, CHUNK_SIZE).await.expect("content can be put");
     let pieces = store.get(SESSION, content, content.whole()).await;
     let mut pieces = pieces.expect("held content can be read");
-    let first = pieces
-        .try_next()
-        .await
-        .expect("can be read")
-        .expect("has bytes");
-    assert!(
-        bytes.starts_with(&first),
-        "the first piece is the beginning"
-    );
-    store
-        .remove(SESSION)
-        .await
-        .expect("a mirror that is read can be removed");
+    let first = pieces.try_next().await.expect("can be read").expect("has bytes");
+    assert!(bytes.starts_with(&first), "the first piece is the beginning");
+    store.remove(SESSION).await.expect("a mirror that is read can be removed");
     let rest: Result<Vec<Bytes>, Error> = pieces.try_collect().await;
     if let Ok(rest) = rest {
-        assert!(
-            rest.concat() == bytes[first.len()..],
-            "a reader gets all bytes or an error"
-        );
+        assert!(rest.concat() == bytes[first.len()..], "a reader gets all bytes or an error");
     }
 }

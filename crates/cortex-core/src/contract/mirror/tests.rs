@@ -46,11 +46,7 @@ impl Faulty {
     }
 
     fn session(&self, session: SessionId) -> SessionId {
-        if self.is(Fault::SharesContent) {
-            SESSION
-        } else {
-            session
-        }
+        if self.is(Fault::SharesContent) { SESSION } else { session }
     }
 }
 
@@ -79,11 +75,7 @@ impl MirrorStore for Faulty {
         version: Version,
         limit: usize,
     ) -> Result<Revisions> {
-        let limit = if self.is(Fault::IgnoresTheLimit) {
-            usize::MAX
-        } else {
-            limit
-        };
+        let limit = if self.is(Fault::IgnoresTheLimit) { usize::MAX } else { limit };
         self.store.changes_since(session, version, limit).await
     }
 
@@ -113,17 +105,11 @@ impl MirrorStore for Faulty {
         if !(self.is(Fault::BelievesTheSender) || self.is(Fault::SwallowsStreamErrors)) {
             return self.store.put(session, content, bytes).await;
         }
-        let pieces: Vec<Bytes> = bytes
-            .take(64)
-            .filter_map(async |piece| piece.ok())
-            .collect()
-            .await;
+        let pieces: Vec<Bytes> =
+            bytes.take(64).filter_map(async |piece| piece.ok()).collect().await;
         let whole = pieces.concat();
-        let content = if self.is(Fault::BelievesTheSender) {
-            ContentId::of(&whole)
-        } else {
-            content
-        };
+        let content =
+            if self.is(Fault::BelievesTheSender) { ContentId::of(&whole) } else { content };
         let pieces = stream::iter([Ok(Bytes::from(whole))]).boxed();
         self.store.put(session, content, pieces).await
     }
@@ -164,11 +150,7 @@ async fn every_fault_is_caught() {
     ] {
         let make = async || {
             let store = MemoryMirrorStore::new();
-            Faulty {
-                fault,
-                store,
-                first: Mutex::default(),
-            }
+            Faulty { fault, store, first: Mutex::default() }
         };
         let outcome = AssertUnwindSafe(mirror_store(make)).catch_unwind().await;
         assert!(outcome.is_err(), "the suite passes a store that {fault:?}");

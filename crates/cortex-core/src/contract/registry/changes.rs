@@ -36,46 +36,22 @@ fn rename(name: &str) -> NodeChange {
 pub async fn each_change_changes_what_it_says(registry: &dyn NodeRegistry) {
     enroll(registry, 1, "lab").await;
     let bystander = enroll(registry, 2, "other").await;
-    kept(
-        registry.touch(node_id(1), opened(1), at(2)).await,
-        "a stream can be opened",
-    );
+    kept(registry.touch(node_id(1), opened(1), at(2)).await, "a stream can be opened");
     let mut promised = get(registry, 1).await;
     let labels = BTreeMap::from([("zone".to_owned(), "eu".to_owned())]);
     type Effect = Box<dyn Fn(&mut Node) + Send>;
     let steps: Vec<(NodeChange, Effect)> = vec![
-        (
-            rename("new \u{1f980}"),
-            Box::new(|node| node.name = "new \u{1f980}".to_owned()),
-        ),
+        (rename("new \u{1f980}"), Box::new(|node| node.name = "new \u{1f980}".to_owned())),
         (
             NodeChange::Relabel(labels.clone()),
             Box::new(move |node| node.labels.clone_from(&labels)),
         ),
-        (
-            NodeChange::Cordon(true),
-            Box::new(|node| node.cordoned = true),
-        ),
-        (
-            NodeChange::Lock(true),
-            Box::new(|node| node.admission = Admission::Locked),
-        ),
-        (
-            NodeChange::Cordon(false),
-            Box::new(|node| node.cordoned = false),
-        ),
-        (
-            NodeChange::Lock(false),
-            Box::new(|node| node.admission = Admission::Active),
-        ),
-        (
-            NodeChange::Relabel(BTreeMap::new()),
-            Box::new(|node| node.labels.clear()),
-        ),
-        (
-            NodeChange::Retire,
-            Box::new(|node| node.admission = Admission::Retired),
-        ),
+        (NodeChange::Cordon(true), Box::new(|node| node.cordoned = true)),
+        (NodeChange::Lock(true), Box::new(|node| node.admission = Admission::Locked)),
+        (NodeChange::Cordon(false), Box::new(|node| node.cordoned = false)),
+        (NodeChange::Lock(false), Box::new(|node| node.admission = Admission::Active)),
+        (NodeChange::Relabel(BTreeMap::new()), Box::new(|node| node.labels.clear())),
+        (NodeChange::Retire, Box::new(|node| node.admission = Admission::Retired)),
     ];
     for (change, effect) in steps {
         effect(&mut promised);
@@ -84,39 +60,21 @@ pub async fn each_change_changes_what_it_says(registry: &dyn NodeRegistry) {
         same(&changed, &promised, &promise);
         same(&get(registry, 1).await, &promised, &promise);
     }
-    same(
-        &get(registry, 2).await,
-        &bystander,
-        "a change changes one node",
-    );
+    same(&get(registry, 2).await, &bystander, "a change changes one node");
 }
 
 /// A name that another live node of the owner has is refused; others are free.
 pub async fn a_new_name_must_be_free(registry: &dyn NodeRegistry) {
     enroll(registry, 1, "lab").await;
     enroll(registry, 2, "other").await;
-    issue(
-        registry,
-        Invite {
-            owner: user(2),
-            ..invite(3, "theirs")
-        },
-    )
-    .await;
-    kept(
-        registry.enroll(enrolment(3), at(1)).await,
-        "a good invite makes a node",
-    );
+    issue(registry, Invite { owner: user(2), ..invite(3, "theirs") }).await;
+    kept(registry.enroll(enrolment(3), at(1)).await, "a good invite makes a node");
 
     let before = get(registry, 2).await;
     let clash = registry.amend(node_id(2), rename("lab"), at(2)).await;
     let promise = "a name that another node of the owner has is refused";
     refused_as(clash, Kind::Exists, "name_taken", promise);
-    same(
-        &get(registry, 2).await,
-        &before,
-        "a refused change changes nothing",
-    );
+    same(&get(registry, 2).await, &before, "a refused change changes nothing");
 
     let own = registry.amend(node_id(1), rename("lab"), at(3)).await;
     kept(own, "a node can get the name that it has");
@@ -124,10 +82,7 @@ pub async fn a_new_name_must_be_free(registry: &dyn NodeRegistry) {
     kept(theirs, "the names of another owner's nodes are free");
     let left = registry.amend(node_id(2), rename("lab"), at(5)).await;
     kept(left, "a name that its node gave up is free");
-    kept(
-        registry.amend(node_id(1), NodeChange::Retire, at(6)).await,
-        "a node can be retired",
-    );
+    kept(registry.amend(node_id(1), NodeChange::Retire, at(6)).await, "a node can be retired");
     let left = registry.amend(node_id(2), rename("theirs"), at(7)).await;
     kept(left, "the name of a retired node is free");
 }
@@ -137,11 +92,7 @@ pub async fn a_retired_node_stays_so(registry: &dyn NodeRegistry) {
     enroll(registry, 1, "lab").await;
     let retired = registry.amend(node_id(1), NodeChange::Retire, at(2)).await;
     let retired = kept(retired, "a node can be retired");
-    same(
-        &retired.admission,
-        &Admission::Retired,
-        "a retired node is returned as such",
-    );
+    same(&retired.admission, &Admission::Retired, "a retired node is returned as such");
     let changes = [
         rename("new"),
         NodeChange::Relabel(BTreeMap::new()),
@@ -154,25 +105,10 @@ pub async fn a_retired_node_stays_so(registry: &dyn NodeRegistry) {
         let refusal = registry.amend(node_id(1), change, at(3)).await;
         refused(refusal, Kind::Precondition, &promise);
     }
-    same(
-        &get(registry, 1).await,
-        &retired,
-        "a retired node is kept as it is",
-    );
-    same(
-        &all(registry).await,
-        &vec![retired],
-        "a retired node is listed when asked for",
-    );
-    let listed = kept(
-        registry.list(NodeFilter::default()).await,
-        "nodes are listed",
-    );
-    same(
-        &listed,
-        &Vec::new(),
-        "a retired node is not listed unless asked for",
-    );
+    same(&get(registry, 1).await, &retired, "a retired node is kept as it is");
+    same(&all(registry).await, &vec![retired], "a retired node is listed when asked for");
+    let listed = kept(registry.list(NodeFilter::default()).await, "nodes are listed");
+    same(&listed, &Vec::new(), "a retired node is not listed unless asked for");
 }
 
 /// Whatever is asked of an unknown node, it is not found.
@@ -187,11 +123,7 @@ pub async fn an_unknown_node_is_not_found(registry: &dyn NodeRegistry) {
         let seen = registry.touch(unknown, sighting, at(2)).await;
         refused_as(seen, Kind::NotFound, "node_not_found", promise);
     }
-    same(
-        &all(registry).await.len(),
-        &1,
-        "what is not found is not made",
-    );
+    same(&all(registry).await.len(), &1, "what is not found is not made");
 }
 
 /// Of many nodes that take one name at once, one gets it.
@@ -201,16 +133,8 @@ pub async fn of_racing_renames_one_wins(registry: &dyn NodeRegistry) {
     }
     let race = (1..=16).map(|number| registry.amend(node_id(number), rename("best"), at(2)));
     let promise = "of many nodes that take one name at once, one gets it";
-    let winner = one_winner(
-        join_all(race).await,
-        Kind::Exists,
-        Some("name_taken"),
-        promise,
-    );
-    let named: Vec<_> = all(registry)
-        .await
-        .into_iter()
-        .filter(|node| node.name == "best")
-        .collect();
+    let winner = one_winner(join_all(race).await, Kind::Exists, Some("name_taken"), promise);
+    let named: Vec<_> =
+        all(registry).await.into_iter().filter(|node| node.name == "best").collect();
     same(&named, &vec![winner], promise);
 }

@@ -46,19 +46,9 @@ async fn touch(registry: &dyn NodeRegistry, sighting: Sighting, now: Timestamp) 
 /// Each opened stream counts one up and brings what the node says about itself.
 pub async fn each_stream_gets_the_next_epoch(registry: &dyn NodeRegistry) {
     let enrolled = enroll(registry, 1, "lab").await;
-    let skill = OfferedSkill {
-        name: "shell".to_owned(),
-        version: "1".to_owned(),
-    };
-    let stated = Capabilities {
-        cores: 8,
-        skills: vec![skill],
-        ..Capabilities::default()
-    };
-    let later = Capabilities {
-        cores: 16,
-        ..Capabilities::default()
-    };
+    let skill = OfferedSkill { name: "shell".to_owned(), version: "1".to_owned() };
+    let stated = Capabilities { cores: 8, skills: vec![skill], ..Capabilities::default() };
+    let later = Capabilities { cores: 16, ..Capabilities::default() };
     for (epoch, capabilities) in [(1, stated.clone()), (2, stated), (3, later)] {
         let now = at(10 + epoch);
         let boot = BootId::from_bytes([7; 16]);
@@ -78,12 +68,8 @@ pub async fn each_stream_gets_the_next_epoch(registry: &dyn NodeRegistry) {
             health: None,
         };
         same(&presence, &promised, "an opened stream gets the next epoch");
-        let promised = Node {
-            presence,
-            version,
-            capabilities: Some(capabilities),
-            ..enrolled.clone()
-        };
+        let promised =
+            Node { presence, version, capabilities: Some(capabilities), ..enrolled.clone() };
         let promise = "an opened stream brings the node's version and capabilities";
         same(&get(registry, 1).await, &promised, promise);
     }
@@ -97,22 +83,13 @@ pub async fn an_older_stream_is_fenced(registry: &dyn NodeRegistry) {
     let before = get(registry, 1).await;
     let promise = "a sighting of another stream than the newest is fenced";
     for epoch in [0, 1, 3] {
-        let beat = Sighting::Beat {
-            epoch,
-            health: health(),
-        };
+        let beat = Sighting::Beat { epoch, health: health() };
         let beat = registry.touch(node_id(1), beat, at(20)).await;
         refused_as(beat, Kind::Conflict, "fenced", promise);
-        let closed = registry
-            .touch(node_id(1), Sighting::Closed { epoch }, at(20))
-            .await;
+        let closed = registry.touch(node_id(1), Sighting::Closed { epoch }, at(20)).await;
         refused_as(closed, Kind::Conflict, "fenced", promise);
     }
-    same(
-        &get(registry, 1).await,
-        &before,
-        "a fenced sighting changes nothing",
-    );
+    same(&get(registry, 1).await, &before, "a fenced sighting changes nothing");
     let closed = touch(registry, Sighting::Closed { epoch: 2 }, at(21)).await;
     same(&closed.open, &false, "the newest stream is not fenced");
 }
@@ -124,81 +101,32 @@ pub async fn a_beat_is_seen_at_once(registry: &dyn NodeRegistry) {
     let open = touch(registry, opened(1), at(10)).await;
     for round in 1..=20u32 {
         let now = at(10 + 5 * u64::from(round));
-        let health = Health {
-            tasks_running: round,
-            ..health()
-        };
-        let beat = Sighting::Beat {
-            epoch: 1,
-            health: health.clone(),
-        };
+        let health = Health { tasks_running: round, ..health() };
+        let beat = Sighting::Beat { epoch: 1, health: health.clone() };
         let presence = touch(registry, beat, now).await;
-        let promised = Presence {
-            last_seen: Some(now),
-            health: Some(health),
-            ..open.clone()
-        };
-        same(
-            &presence,
-            &promised,
-            "a beat moves the time and the report, and nothing else",
-        );
-        same(
-            &get(registry, 1).await.presence,
-            &promised,
-            "a beat is read at once",
-        );
-        let listed = all(registry)
-            .await
-            .into_iter()
-            .find(|node| node.id == node_id(1));
+        let promised = Presence { last_seen: Some(now), health: Some(health), ..open.clone() };
+        same(&presence, &promised, "a beat moves the time and the report, and nothing else");
+        same(&get(registry, 1).await.presence, &promised, "a beat is read at once");
+        let listed = all(registry).await.into_iter().find(|node| node.id == node_id(1));
         let listed = listed.map(|node| node.presence);
         same(&listed, &Some(promised), "a beat is listed at once");
     }
-    same(
-        &get(registry, 2).await.presence,
-        &Presence::default(),
-        "a beat is of one node",
-    );
+    same(&get(registry, 2).await.presence, &Presence::default(), "a beat is of one node");
 }
 
 /// A closed stream is read at once; closing it again changes nothing.
 pub async fn a_closed_stream_is_seen_at_once(registry: &dyn NodeRegistry) {
     enroll(registry, 1, "lab").await;
     touch(registry, opened(1), at(10)).await;
-    let beating = touch(
-        registry,
-        Sighting::Beat {
-            epoch: 1,
-            health: health(),
-        },
-        at(15),
-    )
-    .await;
-    let promised = Presence {
-        open: false,
-        since: Some(at(17)),
-        ..beating
-    };
+    let beating = touch(registry, Sighting::Beat { epoch: 1, health: health() }, at(15)).await;
+    let promised = Presence { open: false, since: Some(at(17)), ..beating };
     for now in [at(17), at(18)] {
         let closed = touch(registry, Sighting::Closed { epoch: 1 }, now).await;
-        same(
-            &closed,
-            &promised,
-            "a stream closes once, and its last report stays",
-        );
-        same(
-            &get(registry, 1).await.presence,
-            &promised,
-            "a closed stream is read at once",
-        );
+        same(&closed, &promised, "a stream closes once, and its last report stays");
+        same(&get(registry, 1).await.presence, &promised, "a closed stream is read at once");
     }
     let reopened = touch(registry, opened(2), at(20)).await;
-    same(
-        &(reopened.epoch, reopened.open),
-        &(2, true),
-        "a closed node can come again",
-    );
+    same(&(reopened.epoch, reopened.open), &(2, true), "a closed node can come again");
 }
 
 /// A locked or retired node opens no stream; what its open one says is still recorded.
@@ -210,39 +138,17 @@ pub async fn a_locked_node_opens_no_stream(registry: &dyn NodeRegistry) {
     let before = get(registry, 1).await;
     let refusal = registry.touch(node_id(1), opened(2), at(12)).await;
     refused(refusal, Kind::Denied, "a locked node opens no stream");
-    same(
-        &get(registry, 1).await,
-        &before,
-        "a refused stream changes nothing",
-    );
-    let beat = Sighting::Beat {
-        epoch: 1,
-        health: health(),
-    };
-    same(
-        &touch(registry, beat, at(13)).await.last_seen,
-        &Some(at(13)),
-        "a locked node may beat",
-    );
+    same(&get(registry, 1).await, &before, "a refused stream changes nothing");
+    let beat = Sighting::Beat { epoch: 1, health: health() };
+    same(&touch(registry, beat, at(13)).await.last_seen, &Some(at(13)), "a locked node may beat");
 
-    kept(
-        amend(NodeChange::Lock(false)).await,
-        "a node can be unlocked",
-    );
-    same(
-        &touch(registry, opened(3), at(14)).await.epoch,
-        &2,
-        "an unlocked node comes again",
-    );
+    kept(amend(NodeChange::Lock(false)).await, "a node can be unlocked");
+    same(&touch(registry, opened(3), at(14)).await.epoch, &2, "an unlocked node comes again");
     kept(amend(NodeChange::Retire).await, "a node can be retired");
     let refusal = registry.touch(node_id(1), opened(4), at(15)).await;
     refused(refusal, Kind::Denied, "a retired node opens no stream");
     let closed = touch(registry, Sighting::Closed { epoch: 2 }, at(16)).await;
-    same(
-        &closed.open,
-        &false,
-        "the open stream of a retired node can close",
-    );
+    same(&closed.open, &false, "the open stream of a retired node can close");
 }
 
 /// Streams that open at once get different epochs, and one of them is the newest.
@@ -253,14 +159,6 @@ pub async fn racing_streams_get_different_epochs(registry: &dyn NodeRegistry) {
     for result in join_all(race).await {
         epochs.insert(kept(result, "a stream can be opened").epoch);
     }
-    same(
-        &epochs,
-        &(1..=16).collect(),
-        "each opened stream gets its own epoch",
-    );
-    same(
-        &get(registry, 1).await.presence.epoch,
-        &16,
-        "the newest stream has the last epoch",
-    );
+    same(&epochs, &(1..=16).collect(), "each opened stream gets its own epoch");
+    same(&get(registry, 1).await.presence.epoch, &16, "the newest stream has the last epoch");
 }

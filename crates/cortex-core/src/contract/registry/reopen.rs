@@ -53,89 +53,38 @@ async fn write(registry: &dyn NodeRegistry) {
     }
     issue(registry, invite(4, "later")).await;
     issue(registry, invite(5, "never")).await;
-    let withdrawn = registry
-        .invite(InviteAct::Withdraw(invite_id(5)), at(2))
-        .await;
+    let withdrawn = registry.invite(InviteAct::Withdraw(invite_id(5)), at(2)).await;
     kept(withdrawn, "an open invite can be withdrawn");
-    kept(
-        registry.amend(node_id(2), NodeChange::Retire, at(3)).await,
-        "a node can be retired",
-    );
-    kept(
-        registry
-            .amend(node_id(3), NodeChange::Lock(true), at(3))
-            .await,
-        "a node can be locked",
-    );
-    let capabilities = Capabilities {
-        cores: 8,
-        ..Capabilities::default()
-    };
+    kept(registry.amend(node_id(2), NodeChange::Retire, at(3)).await, "a node can be retired");
+    kept(registry.amend(node_id(3), NodeChange::Lock(true), at(3)).await, "a node can be locked");
+    let capabilities = Capabilities { cores: 8, ..Capabilities::default() };
     let stream = Sighting::Opened {
         boot: BootId::from_bytes([7; 16]),
         capabilities: Some(capabilities),
         version: "2.0".to_owned(),
     };
-    kept(
-        registry.touch(node_id(1), opened(6), at(4)).await,
-        "a stream can be opened",
-    );
-    kept(
-        registry.touch(node_id(1), stream, at(5)).await,
-        "a stream can be opened",
-    );
+    kept(registry.touch(node_id(1), opened(6), at(4)).await, "a stream can be opened");
+    kept(registry.touch(node_id(1), stream, at(5)).await, "a stream can be opened");
 }
 
 async fn go_on(registry: &dyn NodeRegistry) {
-    let beat = |epoch| Sighting::Beat {
-        epoch,
-        health: Health::default(),
-    };
+    let beat = |epoch| Sighting::Beat { epoch, health: Health::default() };
     let stale = registry.touch(node_id(1), beat(1), at(10)).await;
-    refused_as(
-        stale,
-        Kind::Conflict,
-        "fenced",
-        "fencing survives a restart",
-    );
-    kept(
-        registry.touch(node_id(1), beat(2), at(10)).await,
-        "a stream's epoch survives a restart",
-    );
-    let next = kept(
-        registry.touch(node_id(1), opened(8), at(11)).await,
-        "a stream can be opened",
-    );
+    refused_as(stale, Kind::Conflict, "fenced", "fencing survives a restart");
+    kept(registry.touch(node_id(1), beat(2), at(10)).await, "a stream's epoch survives a restart");
+    let next = kept(registry.touch(node_id(1), opened(8), at(11)).await, "a stream can be opened");
     same(&next.epoch, &3, "epochs go on after a restart");
 
-    let again = kept(
-        registry.enroll(enrolment(1), at(12)).await,
-        "an enrolment can be repeated",
-    );
-    same(
-        &again,
-        &get(registry, 1).await,
-        "a repeat after a restart gets the same node",
-    );
+    let again = kept(registry.enroll(enrolment(1), at(12)).await, "an enrolment can be repeated");
+    same(&again, &get(registry, 1).await, "a repeat after a restart gets the same node");
     let late = registry.enroll(enrolment(1), at(5_000)).await;
     let promise = "a used invite stays used after a restart";
     refused_as(late, Kind::Denied, "invite_already_used", promise);
-    let later = kept(
-        registry.enroll(enrolment(4), at(13)).await,
-        "an open invite stays good",
-    );
-    same(
-        &later.name.as_str(),
-        &"later",
-        "an invite's name survives a restart",
-    );
+    let later = kept(registry.enroll(enrolment(4), at(13)).await, "an open invite stays good");
+    same(&later.name.as_str(), &"later", "an invite's name survives a restart");
     same(
         &fate(registry, 4).await,
-        &Fate::Used {
-            node: node_id(4),
-            identity: [4; 32],
-            at: at(13),
-        },
+        &Fate::Used { node: node_id(4), identity: [4; 32], at: at(13) },
         "an enrolment after a restart uses its invite",
     );
 }

@@ -65,16 +65,9 @@ impl Faulty {
 
     /// Enrols with a copy of the invite, as if it had not been used.
     async fn enroll_again(&self, mut enrolment: Enrolment, now: Timestamp) -> Result<Node> {
-        let invite = self
-            .stored_invite(enrolment.invite)
-            .await?
-            .expect("it was used");
+        let invite = self.stored_invite(enrolment.invite).await?.expect("it was used");
         enrolment.invite = InviteId::from_bytes(*enrolment.node.as_bytes());
-        let copy = Invite {
-            id: enrolment.invite,
-            fate: Fate::Open,
-            ..invite
-        };
+        let copy = Invite { id: enrolment.invite, fate: Fate::Open, ..invite };
         self.inner.invite(InviteAct::Issue(copy), now).await?;
         self.inner.enroll(enrolment, now).await
     }
@@ -128,9 +121,7 @@ impl NodeRegistry for Faulty {
                 self.enroll_again(enrolment, now).await
             }
             (Fault::WastesInvites, Err(error)) if error.kind() == Kind::Exists => {
-                self.inner
-                    .invite(InviteAct::Withdraw(enrolment.invite), now)
-                    .await?;
+                self.inner.invite(InviteAct::Withdraw(enrolment.invite), now).await?;
                 Err(error)
             }
             (_, node) => node,
@@ -193,45 +184,21 @@ impl NodeRegistry for Faulty {
 }
 
 fn registry(fault: Fault) -> Arc<dyn NodeRegistry> {
-    Arc::new(Faulty {
-        inner: MemoryNodeRegistry::new(),
-        fault,
-    })
+    Arc::new(Faulty { inner: MemoryNodeRegistry::new(), fault })
 }
 
 #[tokio::test]
 async fn the_suite_sees_every_fault() {
     let faults = [
-        (
-            Fault::OverwritesInvites,
-            "an invite of a stored id is refused",
-        ),
-        (
-            Fault::WithdrawsUsedInvites,
-            "a used invite cannot be withdrawn",
-        ),
+        (Fault::OverwritesInvites, "an invite of a stored id is refused"),
+        (Fault::WithdrawsUsedInvites, "a used invite cannot be withdrawn"),
         (Fault::ListsOldestFirst, "newest first"),
-        (
-            Fault::RevealsUnknownInvites,
-            "an unknown invite is refused as if",
-        ),
+        (Fault::RevealsUnknownInvites, "an unknown invite is refused as if"),
         (Fault::ForgetsRepeats, "an enrolment can be repeated"),
-        (
-            Fault::RepeatsForEver,
-            "after the replay window an invite is used up",
-        ),
-        (
-            Fault::UsesInvitesTwice,
-            "another key does not get the node of a used invite",
-        ),
-        (
-            Fault::WastesInvites,
-            "an invite is used only if its node is made",
-        ),
-        (
-            Fault::SharesNames,
-            "a name that another node of the owner has is refused",
-        ),
+        (Fault::RepeatsForEver, "after the replay window an invite is used up"),
+        (Fault::UsesInvitesTwice, "another key does not get the node of a used invite"),
+        (Fault::WastesInvites, "an invite is used only if its node is made"),
+        (Fault::SharesNames, "a name that another node of the owner has is refused"),
         (Fault::ForgetsFencing, "is fenced"),
         (Fault::LosesBeats, "a beat is read at once"),
         (Fault::LetsLockedIn, "a locked node opens no stream"),
@@ -240,10 +207,7 @@ async fn the_suite_sees_every_fault() {
         (Fault::IgnoresLabels, "exactly the nodes that fit"),
         (Fault::ListsByIdOnly, "by name, then by id"),
     ];
-    assert_eq!(
-        complaint(node_registry(async || registry(Fault::None))).await,
-        None
-    );
+    assert_eq!(complaint(node_registry(async || registry(Fault::None))).await, None);
     for (fault, promised) in faults {
         let found = complaint(node_registry(async || registry(fault))).await;
         let found = found.unwrap_or_else(|| panic!("the suite passes a registry that {fault:?}"));

@@ -26,47 +26,17 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;
     let mut written = vec![
         Happening::Attached { node: node(1) },
+        Happening::task(task(1), TaskEvent::Submitted { by: user(2), spec: shell_spec() }),
+        Happening::task(task(1), TaskEvent::Assigned { attempt: 1, node: node(1) }),
         Happening::task(
             task(1),
-            TaskEvent::Submitted {
-                by: user(2),
-                spec: shell_spec(),
-            },
+            TaskEvent::Returned { attempt: 1, reason: "link \"full\"\n\u{1f980}".to_owned() },
         ),
+        Happening::task(task(1), TaskEvent::Assigned { attempt: 2, node: node(2) }),
+        Happening::task(task(1), TaskEvent::Started { attempt: 2, pid: None }),
         Happening::task(
             task(1),
-            TaskEvent::Assigned {
-                attempt: 1,
-                node: node(1),
-            },
-        ),
-        Happening::task(
-            task(1),
-            TaskEvent::Returned {
-                attempt: 1,
-                reason: "link \"full\"\n\u{1f980}".to_owned(),
-            },
-        ),
-        Happening::task(
-            task(1),
-            TaskEvent::Assigned {
-                attempt: 2,
-                node: node(2),
-            },
-        ),
-        Happening::task(
-            task(1),
-            TaskEvent::Started {
-                attempt: 2,
-                pid: None,
-            },
-        ),
-        Happening::task(
-            task(1),
-            TaskEvent::Truncated {
-                attempt: 2, stream: Stream::Stdout,
-                dropped: 1 << 40,
-            },
+            TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, dropped: 1 << 40 },
         ),
     ];
     for by in [Some(user(3)), None] {
@@ -74,25 +44,13 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
         let reason = "enough".to_owned();
         if by.is_none() {
             let spec = skill_spec();
-            written.push(Happening::task(
-                task(2),
-                TaskEvent::Submitted { by: user(2), spec },
-            ));
+            written.push(Happening::task(task(2), TaskEvent::Submitted { by: user(2), spec }));
         }
-        written.push(Happening::task(
-            task(number),
-            TaskEvent::CancelRequested { by, reason },
-        ));
+        written.push(Happening::task(task(number), TaskEvent::CancelRequested { by, reason }));
     }
     for (outcome, number) in outcomes().into_iter().zip(10..) {
         written.push(submitted(number));
-        written.push(Happening::task(
-            task(number),
-            TaskEvent::Ended {
-                attempt: 0,
-                outcome,
-            },
-        ));
+        written.push(Happening::task(task(number), TaskEvent::Ended { attempt: 0, outcome }));
     }
     written.push(Happening::Detached { node: node(1) });
     written.push(Happening::Closed);
@@ -100,42 +58,21 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
     for what in written.clone() {
         scene.play(vec![what]).await;
     }
-    let read: Vec<_> = scene
-        .log()
-        .await
-        .into_iter()
-        .map(|entry| entry.what)
-        .collect();
+    let read: Vec<_> = scene.log().await.into_iter().map(|entry| entry.what).collect();
     for (read, written) in read.iter().zip(&written) {
         same(read, written, "an entry is read as it was written");
     }
     same(&read.len(), &written.len(), "all entries are read");
-    same(
-        &scene.task(1).await.spec,
-        &shell_spec(),
-        "a task has the spec that was submitted",
-    );
-    same(
-        &scene.task(2).await.spec,
-        &skill_spec(),
-        "a task has the spec that was submitted",
-    );
+    same(&scene.task(1).await.spec, &shell_spec(), "a task has the spec that was submitted");
+    same(&scene.task(2).await.spec, &skill_spec(), "a task has the spec that was submitted");
     for (outcome, number) in outcomes().into_iter().zip(10..) {
-        same(
-            &scene.task(number).await.outcome,
-            &Some(outcome),
-            "a task keeps its outcome",
-        );
+        same(&scene.task(number).await.outcome, &Some(outcome), "a task keeps its outcome");
     }
 }
 
 fn shell_spec() -> Arc<TaskSpec> {
     let work = ShellWork {
-        argv: vec![
-            "pr\u{f6}gram".to_owned(),
-            String::new(),
-            "a b'\"\\\n".to_owned(),
-        ],
+        argv: vec!["pr\u{f6}gram".to_owned(), String::new(), "a b'\"\\\n".to_owned()],
         line: None,
         cwd: Some("/tmp/\u{1f980}".to_owned()),
         env: BTreeMap::from([("EMPTY".to_owned(), String::new())]),
@@ -153,30 +90,20 @@ fn skill_spec() -> Arc<TaskSpec> {
     let input =
         serde_json::json!({ "url": "https://example.org/?a=%20", "deep": [1, null, { "x": 1.5 }] });
     let labels = "gpu=a100,zone!=eu".parse().expect("the selector is right");
-    Arc::new(TaskSpec {
-        target: Target::Labels(labels),
-        ..TaskSpec::skill("browser", input)
-    })
+    Arc::new(TaskSpec { target: Target::Labels(labels), ..TaskSpec::skill("browser", input) })
 }
 
 fn outcomes() -> Vec<Outcome> {
     let text = || "l\u{f6}st\n\"why\"".to_owned();
     vec![
         Outcome::Exited { code: 0 },
-        Outcome::Exited {
-            code: -1_073_741_510,
-        },
+        Outcome::Exited { code: -1_073_741_510 },
         Outcome::Signalled { signal: 9 },
-        Outcome::Returned {
-            value: serde_json::json!({ "n": [1, 2.5, null, "\u{1f980}"] }),
-        },
+        Outcome::Returned { value: serde_json::json!({ "n": [1, 2.5, null, "\u{1f980}"] }) },
         Outcome::Broken { message: text() },
         Outcome::Cancelled { processes: 3 },
         Outcome::TimedOut { processes: 4 },
-        Outcome::Rejected {
-            rule: "deny[0]".to_owned(),
-            reason: text(),
-        },
+        Outcome::Rejected { rule: "deny[0]".to_owned(), reason: text() },
         Outcome::Interrupted { reason: text() },
         Outcome::Lost { reason: text() },
     ]

@@ -20,9 +20,7 @@ pub async fn filters_combine(store: &dyn SessionStore) {
     // The order of submission is not that of the ids, so a list in order was put in order.
     for number in (1..=32u8).map(|index| 1 + (index * 7) % 32) {
         let scene = &scenes[usize::from(number & 1)];
-        scene
-            .play(vec![submitted_by(number, user(1 + (number >> 1 & 1)))])
-            .await;
+        scene.play(vec![submitted_by(number, user(1 + (number >> 1 & 1)))]).await;
         let on = match number >> 2 & 3 {
             0 => continue,
             1 => node(1),
@@ -35,22 +33,11 @@ pub async fn filters_combine(store: &dyn SessionStore) {
     }
     let everything = kept(store.tasks(TaskFilter::default()).await, "tasks are listed");
     let ids: Vec<_> = everything.iter().map(|task| task.id).collect();
-    same(
-        &ids,
-        &(1..=32).rev().map(task).collect(),
-        "all tasks are listed, newest first",
-    );
+    same(&ids, &(1..=32).rev().map(task).collect(), "all tasks are listed, newest first");
 
     for filter in filters() {
-        let limit = if filter.limit == 0 {
-            usize::MAX
-        } else {
-            filter.limit
-        };
-        let fitting = everything
-            .iter()
-            .filter(|task| filter.fits(task))
-            .take(limit);
+        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
+        let fitting = everything.iter().filter(|task| filter.fits(task)).take(limit);
         let promised: Vec<_> = fitting.cloned().collect();
         let listed = kept(store.tasks(filter.clone()).await, "tasks are listed");
         let promise = format!("exactly the newest tasks that fit {filter:?} are listed");
@@ -59,11 +46,7 @@ pub async fn filters_combine(store: &dyn SessionStore) {
 }
 
 fn filters() -> Vec<TaskFilter> {
-    let mut filters = vec![
-        TaskFilter::open(),
-        TaskFilter::one(task(5)),
-        TaskFilter::one(task(99)),
-    ];
+    let mut filters = vec![TaskFilter::open(), TaskFilter::one(task(5)), TaskFilter::one(task(99))];
     let options = |limit: u8| std::iter::once(None).chain((1..=limit).map(Some));
     for session in options(3) {
         for by in options(3) {
@@ -85,16 +68,8 @@ fn filters() -> Vec<TaskFilter> {
         }
     }
     let five = task(5);
-    filters.push(TaskFilter {
-        id: Some(five),
-        by: Some(user(2)),
-        ..TaskFilter::default()
-    });
-    filters.push(TaskFilter {
-        id: Some(five),
-        before: Some(five),
-        ..TaskFilter::default()
-    });
+    filters.push(TaskFilter { id: Some(five), by: Some(user(2)), ..TaskFilter::default() });
+    filters.push(TaskFilter { id: Some(five), before: Some(five), ..TaskFilter::default() });
     filters
 }
 
@@ -106,26 +81,14 @@ pub async fn a_list_is_read_in_pages(store: &dyn SessionStore) {
         let mut pages = Vec::new();
         let mut before = None;
         loop {
-            let filter = TaskFilter {
-                before,
-                limit,
-                ..TaskFilter::open()
-            };
+            let filter = TaskFilter { before, limit, ..TaskFilter::open() };
             let page = kept(store.tasks(filter).await, "tasks are listed");
             let promised = limit.min(20 - pages.len());
-            same(
-                &page.len(),
-                &promised,
-                "a page is full, except at the list's end",
-            );
+            same(&page.len(), &promised, "a page is full, except at the list's end");
             let Some(last) = page.last() else { break };
             before = Some(last.id);
             pages.extend(page.iter().map(|task| task.id));
         }
-        same(
-            &pages,
-            &(1..=20).rev().map(task).collect(),
-            "pages together are the list",
-        );
+        same(&pages, &(1..=20).rev().map(task).collect(), "pages together are the list");
     }
 }

@@ -35,18 +35,10 @@ pub async fn of_writers_from_one_point_one_wins(store: &dyn SessionStore) {
         let won = one_winner(results, Kind::Conflict, None, promise);
         let log = scene.log().await;
         same(&(log.len() as u64), &(round + 1), promise);
-        same(
-            &log.last(),
-            &won.entries.first().map(|entry| &**entry),
-            promise,
-        );
+        same(&log.last(), &won.entries.first().map(|entry| &**entry), promise);
         waiting.retain(|number| won.tasks.iter().all(|moved| moved.id != task(*number)));
     }
-    same(
-        &waiting.len(),
-        &(usize::from(RACERS) - 4),
-        "each round has another winner",
-    );
+    same(&waiting.len(), &(usize::from(RACERS) - 4), "each round has another winner");
 }
 
 /// Writers that do not ask where the log ends all win, and share no number.
@@ -58,20 +50,12 @@ pub async fn writers_from_anywhere_all_win(store: &dyn SessionStore) {
     for result in results {
         let appended = kept(result, "writers that do not ask where the log ends all win");
         let mine: Vec<_> = appended.entries.iter().map(|entry| entry.seq.0).collect();
-        same(
-            &mine[1],
-            &(mine[0] + 1),
-            "the entries of one append stay together",
-        );
+        same(&mine[1], &(mine[0] + 1), "the entries of one append stay together");
         numbers.extend(mine);
     }
     numbers.sort_unstable();
     let promised: Vec<_> = (1..=2 * u64::from(RACERS)).collect();
-    same(
-        &numbers,
-        &promised,
-        "racing writers share no number and leave no gap",
-    );
+    same(&numbers, &promised, "racing writers share no number and leave no gap");
     let stored: Vec<_> = scene.log().await.iter().map(|entry| entry.seq.0).collect();
     same(&stored, &promised, "what racing writers appended is stored");
 }
@@ -95,17 +79,8 @@ pub async fn a_task_is_ended_by_one(store: &dyn SessionStore) {
     scene.run(1).await;
     let race = (1..=RACERS).map(|code| scene.append(vec![ended(1, 1, code.into())]));
     let promise = "of many writers that end one task at once, one wins";
-    let won = one_winner(
-        join_all(race).await,
-        Kind::Conflict,
-        Some("task_ended"),
-        promise,
-    );
-    same(
-        &won.tasks,
-        &vec![scene.task(1).await],
-        "the winner's outcome is the task's",
-    );
+    let won = one_winner(join_all(race).await, Kind::Conflict, Some("task_ended"), promise);
+    same(&won.tasks, &vec![scene.task(1).await], "the winner's outcome is the task's");
     same(&scene.log().await.len(), &4, "a task's end is stored once");
     let open = kept(store.tasks(TaskFilter::open()).await, "tasks are listed");
     same(&open.len(), &0, "a task that ended is not open");
@@ -120,14 +95,8 @@ pub async fn output_is_continued_by_one(store: &dyn SessionStore) {
     let promise = "of many writers that continue one output at once, one wins";
     let won = one_winner(join_all(race).await, Kind::Conflict, None, promise);
     let whole = scene.whole_output(task(1), Stream::Stdout).await;
-    let Happening::Task { data, .. } = &won.entries[0].what else {
-        unreachable!("it is output")
-    };
-    same(
-        &whole.as_slice(),
-        &&data[..],
-        "the winner's bytes are stored, and no others",
-    );
+    let Happening::Task { data, .. } = &won.entries[0].what else { unreachable!("it is output") };
+    same(&whole.as_slice(), &&data[..], "the winner's bytes are stored, and no others");
 }
 
 /// Of many that create one session at once, one wins.
@@ -139,9 +108,5 @@ pub async fn a_session_is_created_by_one(store: &dyn SessionStore) {
     let promise = "of many that create one session at once, one wins";
     let results = join_all((1..=RACERS).map(create)).await;
     one_winner(results, Kind::Exists, None, promise);
-    same(
-        &kept(store.list(None).await, "sessions are listed").len(),
-        &1,
-        promise,
-    );
+    same(&kept(store.list(None).await, "sessions are listed").len(), &1, promise);
 }

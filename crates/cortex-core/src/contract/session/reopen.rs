@@ -33,20 +33,14 @@ use crate::task::TaskEvent;
 pub async fn session_store_reopened(make: impl AsyncFn(usize) -> Arc<dyn SessionStore>) {
     let before = make(0).await;
     write(&*before).await;
-    let scene = Scene {
-        store: &*before,
-        id: session_id(1),
-    };
+    let scene = Scene { store: &*before, id: session_id(1) };
     let written = scene.everything().await;
     let head = scene.head().await;
     let sessions = kept(before.list(None).await, "sessions are listed");
     drop(before);
 
     let after = make(1).await;
-    let scene = Scene {
-        store: &*after,
-        id: session_id(1),
-    };
+    let scene = Scene { store: &*after, id: session_id(1) };
     let promise = "sessions, logs, tasks and output survive a restart";
     let survivors = kept(after.list(None).await, "sessions are listed");
     same(&survivors, &sessions, promise);
@@ -54,79 +48,43 @@ pub async fn session_store_reopened(make: impl AsyncFn(usize) -> Arc<dyn Session
     assert!(read == written, "broken promise: {promise}");
     let open = kept(after.tasks(TaskFilter::open()).await, "tasks are listed");
     let open: Vec<_> = open.iter().map(|task| task.id).collect();
-    same(
-        &open,
-        &vec![task(3), task(1)],
-        "after a restart, the open tasks are found",
-    );
+    same(&open, &vec![task(3), task(1)], "after a restart, the open tasks are found");
     go_on(scene, head).await;
 }
 
 async fn write(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;
     let closed = Scene::open(store, 2).await;
-    scene
-        .play(vec![Happening::Attached { node: node(1) }])
-        .await;
+    scene.play(vec![Happening::Attached { node: node(1) }]).await;
     scene.run(1).await;
     let mut offset = 0;
     for length in [3, 20_000, 70_001, 300_003] {
-        scene
-            .play(vec![output(1, Stream::Stdout, offset, binary(length, 9))])
-            .await;
+        scene.play(vec![output(1, Stream::Stdout, offset, binary(length, 9))]).await;
         offset += length as u64;
     }
     scene.run(2).await;
-    scene
-        .play(vec![output(2, Stream::Stderr, 0, "oh"), ended(2, 1, 7)])
-        .await;
+    scene.play(vec![output(2, Stream::Stderr, 0, "oh"), ended(2, 1, 7)]).await;
     scene.play(vec![submitted(3)]).await;
     closed.play(vec![Happening::Closed]).await;
 }
 
 async fn go_on(scene: Scene<'_>, head: Seq) {
-    let cancel = TaskEvent::CancelRequested {
-        by: None,
-        reason: "restart".to_owned(),
-    };
+    let cancel = TaskEvent::CancelRequested { by: None, reason: "restart".to_owned() };
     let what = vec![
         output(1, Stream::Stdout, 390_007, "the rest"),
         Happening::task(task(1), cancel),
         ended(1, 1, 0),
         submitted(4),
     ];
-    let appended = scene
-        .store
-        .append(scene.id, Some(head), what, at(400))
-        .await;
+    let appended = scene.store.append(scene.id, Some(head), what, at(400)).await;
     let appended = kept(appended, "after a restart, a log goes on where it ended");
-    same(
-        &appended.entries[0].seq,
-        &head.plus(1),
-        "numbers go on after a restart",
-    );
+    same(&appended.entries[0].seq, &head.plus(1), "numbers go on after a restart");
     let whole = scene.whole_output(task(1), Stream::Stdout).await;
-    assert!(
-        whole.ends_with(b"the rest"),
-        "broken promise: output goes on after a restart"
-    );
+    assert!(whole.ends_with(b"the rest"), "broken promise: output goes on after a restart");
 
     let late = scene.append(vec![started(2, 1)]).await;
-    refused_as(
-        late,
-        Kind::Conflict,
-        "task_ended",
-        "an end survives a restart",
-    );
-    let closed = Scene {
-        store: scene.store,
-        id: session_id(2),
-    };
+    refused_as(late, Kind::Conflict, "task_ended", "an end survives a restart");
+    let closed = Scene { store: scene.store, id: session_id(2) };
     let late = closed.append(vec![submitted(5)]).await;
-    refused_as(
-        late,
-        Kind::Precondition,
-        "session_closed",
-        "a closed session stays closed",
-    );
+    refused_as(late, Kind::Precondition, "session_closed", "a closed session stays closed");
 }

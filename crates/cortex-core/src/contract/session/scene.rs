@@ -62,13 +62,7 @@ pub(super) fn assigned(number: u8, attempt: u32, on: NodeId) -> Happening {
 }
 
 pub(super) fn started(number: u8, attempt: u32) -> Happening {
-    Happening::task(
-        task(number),
-        TaskEvent::Started {
-            attempt,
-            pid: Some(4711),
-        },
-    )
+    Happening::task(task(number), TaskEvent::Started { attempt, pid: Some(4711) })
 }
 
 pub(super) fn ended(number: u8, attempt: u32, code: i32) -> Happening {
@@ -79,17 +73,8 @@ pub(super) fn ended(number: u8, attempt: u32, code: i32) -> Happening {
 pub(super) fn output(number: u8, stream: Stream, offset: u64, data: impl Into<Bytes>) -> Happening {
     let data = data.into();
     let len = u32::try_from(data.len()).expect("the cases' data is short");
-    let event = TaskEvent::Output {
-        attempt: 1,
-        stream,
-        offset,
-        len,
-    };
-    Happening::Task {
-        task: task(number),
-        event,
-        data,
-    }
+    let event = TaskEvent::Output { attempt: 1, stream, offset, len };
+    Happening::Task { task: task(number), event, data }
 }
 
 /// The first `len` bytes of a stream of bytes in which all values occur; no UTF-8, no period.
@@ -132,27 +117,16 @@ impl<'a> Scene<'a> {
 
     /// Submits a task and starts it on node 1.
     pub(super) async fn run(&self, number: u8) -> Appended {
-        self.play(vec![
-            submitted(number),
-            assigned(number, 1, node(1)),
-            started(number, 1),
-        ])
-        .await
+        self.play(vec![submitted(number), assigned(number, 1, node(1)), started(number, 1)]).await
     }
 
     pub(super) async fn session(&self) -> Session {
-        kept(
-            self.store.get(self.id).await,
-            "a stored session is returned",
-        )
+        kept(self.store.get(self.id).await, "a stored session is returned")
     }
 
     /// The whole log.
     pub(super) async fn log(&self) -> Vec<Entry> {
-        kept(
-            self.store.read(self.id, Seq(0), 100_000).await,
-            "a log is read",
-        )
+        kept(self.store.read(self.id, Seq(0), 100_000).await, "a log is read")
     }
 
     /// The log from its end backwards: its end.
@@ -169,44 +143,25 @@ impl<'a> Scene<'a> {
 
     /// All that can be seen of the session and of every task.
     pub(super) async fn everything(&self) -> Everything {
-        let tasks = kept(
-            self.store.tasks(TaskFilter::default()).await,
-            "tasks are listed",
-        );
+        let tasks = kept(self.store.tasks(TaskFilter::default()).await, "tasks are listed");
         let mut output = Vec::new();
         for task in &tasks {
             for stream in [Stream::Stdout, Stream::Stderr] {
                 output.push(self.whole_output(task.id, stream).await);
             }
         }
-        Everything {
-            session: self.session().await,
-            log: self.log().await,
-            tasks,
-            output,
-        }
+        Everything { session: self.session().await, log: self.log().await, tasks, output }
     }
 
     /// All output of a stream, read part by part.
     pub(super) async fn whole_output(&self, task: TaskId, stream: Stream) -> Vec<u8> {
         let mut whole = Vec::new();
         loop {
-            let part = self
-                .store
-                .output(task, stream, whole.len() as u64, 1 << 20)
-                .await;
+            let part = self.store.output(task, stream, whole.len() as u64, 1 << 20).await;
             let part = kept(part, "the output of a task is read");
-            same(
-                &part.offset,
-                &(whole.len() as u64),
-                "a part begins where it was asked for",
-            );
+            same(&part.offset, &(whole.len() as u64), "a part begins where it was asked for");
             if part.data.is_empty() {
-                same(
-                    &part.stored,
-                    &(whole.len() as u64),
-                    "all stored output can be read",
-                );
+                same(&part.stored, &(whole.len() as u64), "all stored output can be read");
                 return whole;
             }
             whole.extend_from_slice(&part.data);

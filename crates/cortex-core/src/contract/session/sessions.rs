@@ -27,15 +27,8 @@ pub async fn a_session_is_stored_once(store: &dyn SessionStore) {
     let first = Session::new(session_id(1), user(1), "Gespr\u{e4}ch \u{1f980}", at(1));
     kept(store.create(first.clone()).await, "a new session is stored");
     let other = Session::new(session_id(1), user(2), "other", at(2));
-    refused(
-        store.create(other).await,
-        Kind::Exists,
-        "a session of a stored id is refused",
-    );
-    let stored = kept(
-        store.get(session_id(1)).await,
-        "a stored session is returned",
-    );
+    refused(store.create(other).await, Kind::Exists, "a session of a stored id is refused");
+    let stored = kept(store.get(session_id(1)).await, "a stored session is returned");
     same(&stored, &first, "a session is returned as it was given");
     let log = kept(store.read(session_id(1), Seq(0), 10).await, "a log is read");
     same(&log, &Vec::new(), "the log of a new session is empty");
@@ -48,23 +41,13 @@ pub async fn sessions_are_listed_by_owner_newest_first(store: &dyn SessionStore)
         let session = Session::new(session_id(number), user(owner), "talk", created_at);
         kept(store.create(session).await, "a new session is stored");
     }
-    let closed = store
-        .append(session_id(3), None, vec![Happening::Closed], at(9))
-        .await;
+    let closed = store.append(session_id(3), None, vec![Happening::Closed], at(9)).await;
     kept(closed, "an open session can be closed");
-    for (owner, promised) in [
-        (None, vec![4, 3, 2, 1]),
-        (Some(1), vec![3, 2]),
-        (Some(3), vec![]),
-    ] {
+    for (owner, promised) in [(None, vec![4, 3, 2, 1]), (Some(1), vec![3, 2]), (Some(3), vec![])] {
         let listed = kept(store.list(owner.map(user)).await, "sessions are listed");
         let ids: Vec<_> = listed.iter().map(|session| session.id).collect();
         let promised = promised.into_iter().map(session_id).collect();
-        same(
-            &ids,
-            &promised,
-            "the sessions of an owner are listed, newest first",
-        );
+        same(&ids, &promised, "the sessions of an owner are listed, newest first");
         for session in listed {
             let stored = kept(store.get(session.id).await, "a listed session is returned");
             same(&session, &stored, "a session is listed as it is");
@@ -81,9 +64,7 @@ pub async fn an_unknown_session_is_not_found(store: &dyn SessionStore) {
     let read = store.read(unknown, Seq(0), 10).await;
     refused_as(read, Kind::NotFound, "session_not_found", promise);
     for after in [None, Some(Seq(0))] {
-        let appended = store
-            .append(unknown, after, vec![submitted(1)], at(1))
-            .await;
+        let appended = store.append(unknown, after, vec![submitted(1)], at(1)).await;
         refused_as(appended, Kind::NotFound, "session_not_found", promise);
     }
     let listed = kept(store.list(None).await, "sessions are listed");
@@ -99,11 +80,7 @@ pub async fn nodes_are_attached_and_detached(store: &dyn SessionStore) {
     scene.play(vec![attach(3), attach(1)]).await;
     scene.play(vec![attach(2)]).await;
     let nodes = scene.session().await.nodes;
-    same(
-        &nodes,
-        &[3, 1, 2].map(node).to_vec(),
-        "nodes are kept in the order of attachment",
-    );
+    same(&nodes, &[3, 1, 2].map(node).to_vec(), "nodes are kept in the order of attachment");
 
     let twice = scene.append(vec![attach(1)]).await;
     let promise = "a node is attached once";
@@ -113,10 +90,7 @@ pub async fn nodes_are_attached_and_detached(store: &dyn SessionStore) {
     refused_as(stranger, Kind::Precondition, "node_not_attached", promise);
 
     scene.play(vec![detach(3), attach(3), detach(1)]).await;
-    let promised = Session {
-        nodes: [2, 3].map(node).to_vec(),
-        ..before
-    };
+    let promised = Session { nodes: [2, 3].map(node).to_vec(), ..before };
     let promise = "detached nodes leave, and come last when they come again";
     same(&scene.session().await, &promised, promise);
 }
@@ -124,45 +98,25 @@ pub async fn nodes_are_attached_and_detached(store: &dyn SessionStore) {
 /// A closed session takes no nodes and no tasks, and is closed once.
 pub async fn a_closed_session_takes_no_tasks(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;
-    let closed = store
-        .append(scene.id, None, vec![Happening::Closed], at(50))
-        .await;
+    let closed = store.append(scene.id, None, vec![Happening::Closed], at(50)).await;
     kept(closed, "an open session can be closed");
     let session = scene.session().await;
-    same(
-        &session.status,
-        &SessionStatus::Closed,
-        "a closed session is returned as such",
-    );
-    same(
-        &session.closed_at,
-        &Some(at(50)),
-        "a session knows when it was closed",
-    );
+    same(&session.status, &SessionStatus::Closed, "a closed session is returned as such");
+    same(&session.closed_at, &Some(at(50)), "a session knows when it was closed");
     let attach = Happening::Attached { node: node(1) };
     for what in [submitted(1), attach, Happening::Closed] {
         let promise = format!("a closed session refuses {what:?}");
         let refusal = scene.append(vec![what]).await;
         refused_as(refusal, Kind::Precondition, "session_closed", &promise);
     }
-    same(
-        &scene.log().await.len(),
-        &1,
-        "what a closed session refuses is not stored",
-    );
-    same(
-        &scene.session().await,
-        &session,
-        "what a closed session refuses does not move it",
-    );
+    same(&scene.log().await.len(), &1, "what a closed session refuses is not stored");
+    same(&scene.session().await, &session, "what a closed session refuses does not move it");
 }
 
 /// What began before a session was closed goes on: output, ends, detached nodes.
 pub async fn a_closed_session_lets_its_tasks_end(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;
-    scene
-        .play(vec![Happening::Attached { node: node(1) }, submitted(2)])
-        .await;
+    scene.play(vec![Happening::Attached { node: node(1) }, submitted(2)]).await;
     scene.run(1).await;
     scene.play(vec![Happening::Closed]).await;
     let rest = vec![
@@ -172,23 +126,8 @@ pub async fn a_closed_session_lets_its_tasks_end(store: &dyn SessionStore) {
         ended(2, 1, 1),
         Happening::Detached { node: node(1) },
     ];
-    kept(
-        scene.append(rest).await,
-        "in a closed session, tasks end and nodes leave",
-    );
-    same(
-        &scene.task(1).await.state,
-        &State::Succeeded,
-        "a task ends in a closed session",
-    );
-    same(
-        &scene.task(2).await.state,
-        &State::Failed,
-        "a task ends in a closed session",
-    );
-    same(
-        &scene.session().await.nodes,
-        &Vec::new(),
-        "a node leaves a closed session",
-    );
+    kept(scene.append(rest).await, "in a closed session, tasks end and nodes leave");
+    same(&scene.task(1).await.state, &State::Succeeded, "a task ends in a closed session");
+    same(&scene.task(2).await.state, &State::Failed, "a task ends in a closed session");
+    same(&scene.session().await.nodes, &Vec::new(), "a node leaves a closed session");
 }

@@ -30,83 +30,35 @@ use crate::task::TaskSpec;
 pub async fn a_task_moves_by_its_events(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;
     let spec = Arc::new(TaskSpec::argv(["echo", "hi"]));
-    let submitted = TaskEvent::Submitted {
-        by: user(2),
-        spec: Arc::clone(&spec),
-    };
+    let submitted = TaskEvent::Submitted { by: user(2), spec: Arc::clone(&spec) };
     let mut promised = Task::submitted(task(1), scene.id, user(2), spec, at(10));
-    let stdout = |offset| TaskEvent::Output {
-        attempt: 2,
-        stream: Stream::Stdout,
-        offset,
-        len: 2,
-    };
+    let stdout = |offset| TaskEvent::Output { attempt: 2, stream: Stream::Stdout, offset, len: 2 };
     let events = [
         submitted,
-        TaskEvent::Assigned {
-            attempt: 1,
-            node: node(1),
-        },
-        TaskEvent::Returned {
-            attempt: 1,
-            reason: "full".to_owned(),
-        },
-        TaskEvent::Assigned {
-            attempt: 2,
-            node: node(2),
-        },
-        TaskEvent::Started {
-            attempt: 2,
-            pid: Some(u32::MAX),
-        },
+        TaskEvent::Assigned { attempt: 1, node: node(1) },
+        TaskEvent::Returned { attempt: 1, reason: "full".to_owned() },
+        TaskEvent::Assigned { attempt: 2, node: node(2) },
+        TaskEvent::Started { attempt: 2, pid: Some(u32::MAX) },
         stdout(0),
         stdout(2),
-        TaskEvent::Output {
-            attempt: 2,
-            stream: Stream::Stderr,
-            offset: 0,
-            len: 0,
-        },
-        TaskEvent::Truncated {
-            attempt: 2,
-            stream: Stream::Stdout,
-            dropped: 5,
-        },
-        TaskEvent::Truncated {
-            attempt: 2,
-            stream: Stream::Stdout,
-            dropped: 7,
-        },
-        TaskEvent::CancelRequested {
-            by: Some(user(1)),
-            reason: "enough".to_owned(),
-        },
-        TaskEvent::Ended {
-            attempt: 2,
-            outcome: Outcome::Cancelled { processes: 2 },
-        },
+        TaskEvent::Output { attempt: 2, stream: Stream::Stderr, offset: 0, len: 0 },
+        TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, dropped: 5 },
+        TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, dropped: 7 },
+        TaskEvent::CancelRequested { by: Some(user(1)), reason: "enough".to_owned() },
+        TaskEvent::Ended { attempt: 2, outcome: Outcome::Cancelled { processes: 2 } },
     ];
     for (event, seconds) in events.into_iter().zip(10..) {
         let now = at(seconds);
         if !matches!(event, TaskEvent::Submitted { .. }) {
-            promised
-                .apply(&event, now)
-                .expect("the life is a possible one");
+            promised.apply(&event, now).expect("the life is a possible one");
         }
         let data = match event {
             TaskEvent::Output { len: 2, .. } => b"hi"[..].into(),
             _ => bytes::Bytes::new(),
         };
-        let what = Happening::Task {
-            task: task(1),
-            event,
-            data,
-        };
+        let what = Happening::Task { task: task(1), event, data };
         let promise = format!("a task moves by {what:?}");
-        let appended = kept(
-            store.append(scene.id, None, vec![what], now).await,
-            &promise,
-        );
+        let appended = kept(store.append(scene.id, None, vec![what], now).await, &promise);
         same(&appended.tasks, &vec![Arc::new(promised.clone())], &promise);
         same(&*scene.task(1).await, &promised, &promise);
     }
@@ -118,10 +70,7 @@ pub async fn a_task_ends_once(store: &dyn SessionStore) {
     scene.run(1).await;
     scene.play(vec![ended(1, 1, 0)]).await;
     let before = scene.everything().await;
-    let cancel = TaskEvent::CancelRequested {
-        by: None,
-        reason: String::new(),
-    };
+    let cancel = TaskEvent::CancelRequested { by: None, reason: String::new() };
     let late = [
         ended(1, 1, 0),
         ended(1, 1, 1),
@@ -132,51 +81,21 @@ pub async fn a_task_ends_once(store: &dyn SessionStore) {
     ];
     for what in late {
         let promise = format!("after a task's end, {what:?} is refused");
-        refused_as(
-            scene.append(vec![what]).await,
-            Kind::Conflict,
-            "task_ended",
-            &promise,
-        );
+        refused_as(scene.append(vec![what]).await, Kind::Conflict, "task_ended", &promise);
     }
-    let twice = scene
-        .append(vec![submitted(2), ended(2, 0, 0), ended(2, 0, 0)])
-        .await;
-    refused_as(
-        twice,
-        Kind::Conflict,
-        "task_ended",
-        "a task ends once, also in one append",
-    );
-    same(
-        &scene.everything().await,
-        &before,
-        "a refused event changes nothing",
-    );
+    let twice = scene.append(vec![submitted(2), ended(2, 0, 0), ended(2, 0, 0)]).await;
+    refused_as(twice, Kind::Conflict, "task_ended", "a task ends once, also in one append");
+    same(&scene.everything().await, &before, "a refused event changes nothing");
 }
 
 /// What another attempt than the current one says is refused.
 pub async fn attempts_fence_each_other(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;
-    let returned = TaskEvent::Returned {
-        attempt: 1,
-        reason: String::new(),
-    };
-    scene
-        .play(vec![submitted(1), assigned(1, 1, node(1))])
-        .await;
-    scene
-        .play(vec![
-            Happening::task(task(1), returned.clone()),
-            assigned(1, 2, node(2)),
-        ])
-        .await;
+    let returned = TaskEvent::Returned { attempt: 1, reason: String::new() };
+    scene.play(vec![submitted(1), assigned(1, 1, node(1))]).await;
+    scene.play(vec![Happening::task(task(1), returned.clone()), assigned(1, 2, node(2))]).await;
     let before = scene.everything().await;
-    let truncated = TaskEvent::Truncated {
-        attempt: 1,
-        stream: Stream::Stdout,
-        dropped: 1,
-    };
+    let truncated = TaskEvent::Truncated { attempt: 1, stream: Stream::Stdout, dropped: 1 };
     let stale = [
         started(1, 1),
         output(1, Stream::Stdout, 0, "old"),
@@ -191,53 +110,28 @@ pub async fn attempts_fence_each_other(store: &dyn SessionStore) {
         let promise = format!("at attempt 2, {what:?} is refused");
         refused(scene.append(vec![what]).await, Kind::Conflict, &promise);
     }
-    same(
-        &scene.everything().await,
-        &before,
-        "a refused event changes nothing",
-    );
+    same(&scene.everything().await, &before, "a refused event changes nothing");
     scene.play(vec![started(1, 2), ended(1, 2, 0)]).await;
-    same(
-        &scene.task(1).await.node,
-        &Some(node(2)),
-        "the current attempt goes on",
-    );
+    same(&scene.task(1).await.node, &Some(node(2)), "the current attempt goes on");
 }
 
 /// An event that does not fit the state of its task is refused.
 pub async fn an_event_must_fit_its_task(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;
     scene.play(vec![submitted(1)]).await;
-    let cancel = TaskEvent::CancelRequested {
-        by: None,
-        reason: String::new(),
-    };
+    let cancel = TaskEvent::CancelRequested { by: None, reason: String::new() };
     let cancel = || Happening::task(task(1), cancel.clone());
-    let early = [
-        started(1, 0),
-        output(1, Stream::Stdout, 0, "x"),
-        assigned(1, 2, node(1)),
-    ];
+    let early = [started(1, 0), output(1, Stream::Stdout, 0, "x"), assigned(1, 2, node(1))];
     for what in early {
         let promise = format!("a queued task refuses {what:?}");
         refused(scene.append(vec![what]).await, Kind::Conflict, &promise);
     }
-    scene
-        .play(vec![assigned(1, 1, node(1)), started(1, 1)])
-        .await;
+    scene.play(vec![assigned(1, 1, node(1)), started(1, 1)]).await;
     for what in [started(1, 1), assigned(1, 2, node(2))] {
         let promise = format!("a running task refuses {what:?}");
         refused(scene.append(vec![what]).await, Kind::Conflict, &promise);
     }
     scene.play(vec![cancel()]).await;
-    refused(
-        scene.append(vec![cancel()]).await,
-        Kind::Conflict,
-        "a task is cancelled once",
-    );
-    same(
-        &scene.task(1).await.state,
-        &State::Cancelling,
-        "a refused event moves no task",
-    );
+    refused(scene.append(vec![cancel()]).await, Kind::Conflict, "a task is cancelled once");
+    same(&scene.task(1).await.state, &State::Cancelling, "a refused event moves no task");
 }

@@ -70,10 +70,7 @@ impl Faulty {
         what: Vec<Happening>,
         now: Timestamp,
     ) -> Result<Appended> {
-        let mut whole = Appended {
-            entries: Vec::new(),
-            tasks: Vec::new(),
-        };
+        let mut whole = Appended { entries: Vec::new(), tasks: Vec::new() };
         for what in what {
             let appended = self.inner.append(id, None, vec![what], now).await?;
             whole.entries.extend(appended.entries);
@@ -109,18 +106,8 @@ impl Faulty {
             let Happening::Task { task, event, data } = &mut entry.what else {
                 continue;
             };
-            if let TaskEvent::Output {
-                stream,
-                offset,
-                len,
-                ..
-            } = event
-            {
-                *data = self
-                    .inner
-                    .output(*task, *stream, *offset, *len as usize)
-                    .await?
-                    .data;
+            if let TaskEvent::Output { stream, offset, len, .. } = event {
+                *data = self.inner.output(*task, *stream, *offset, *len as usize).await?.data;
             }
         }
         Ok(())
@@ -128,20 +115,14 @@ impl Faulty {
 }
 
 fn as_text(data: &Bytes) -> Bytes {
-    data.iter()
-        .map(|byte| if byte.is_ascii() { *byte } else { b'?' })
-        .collect()
+    data.iter().map(|byte| if byte.is_ascii() { *byte } else { b'?' }).collect()
 }
 
 #[async_trait]
 impl SessionStore for Faulty {
     async fn create(&self, session: Session) -> Result<()> {
         let created = self.inner.create(session).await;
-        if self.fault == Fault::OverwritesSessions {
-            Ok(())
-        } else {
-            created
-        }
+        if self.fault == Fault::OverwritesSessions { Ok(()) } else { created }
     }
 
     async fn get(&self, id: SessionId) -> Result<Session> {
@@ -195,10 +176,9 @@ impl SessionStore for Faulty {
             _ => false,
         };
         match appended {
-            Err(error) if is_forgiven(&error) => Ok(Appended {
-                entries: Vec::new(),
-                tasks: Vec::new(),
-            }),
+            Err(error) if is_forgiven(&error) => {
+                Ok(Appended { entries: Vec::new(), tasks: Vec::new() })
+            }
             other => other,
         }
     }
@@ -252,52 +232,31 @@ impl SessionStore for Faulty {
 }
 
 fn store(fault: Fault) -> Arc<dyn SessionStore> {
-    Arc::new(Faulty {
-        inner: MemorySessionStore::new(),
-        fault,
-    })
+    Arc::new(Faulty { inner: MemorySessionStore::new(), fault })
 }
 
 #[tokio::test]
 async fn the_suite_sees_every_fault() {
     let faults = [
-        (
-            Fault::OverwritesSessions,
-            "a session of a stored id is refused",
-        ),
+        (Fault::OverwritesSessions, "a session of a stored id is refused"),
         (Fault::ListsOldestFirst, "newest first"),
-        (
-            Fault::IgnoresAfter,
-            "a log does not grow where it does not end",
-        ),
-        (
-            Fault::LooksThenAppends,
-            "append from the same point, one wins",
-        ),
+        (Fault::IgnoresAfter, "a log does not grow where it does not end"),
+        (Fault::LooksThenAppends, "append from the same point, one wins"),
         (Fault::AppendsOneByOne, "is refused as a whole"),
         (Fault::ForgetsAttempts, "at attempt 2"),
         (Fault::EndsTwice, "after a task's end"),
         (Fault::TrustsLengths, "is refused as a whole"),
         (Fault::StoresText, "output is read as it was written"),
         (Fault::RepeatsAnEntry, "a page is full"),
-        (
-            Fault::ReadsLongOutput,
-            "an entry is read with its output up to",
-        ),
-        (
-            Fault::DropsShortOutput,
-            "an entry is read with its output up to",
-        ),
+        (Fault::ReadsLongOutput, "an entry is read with its output up to"),
+        (Fault::DropsShortOutput, "an entry is read with its output up to"),
         (Fault::IgnoresTaskLimit, "exactly the newest tasks that fit"),
         (Fault::IgnoresCursor, "exactly the newest tasks that fit"),
         (Fault::IgnoresOutputLimit, "at most 1"),
         (Fault::LosesLongOutput, "all stored output can be read"),
         (Fault::ForgetsStreams, "output"),
     ];
-    assert_eq!(
-        complaint(session_store(async || store(Fault::None))).await,
-        None
-    );
+    assert_eq!(complaint(session_store(async || store(Fault::None))).await, None);
     for (fault, promised) in faults {
         let found = complaint(session_store(async || store(fault))).await;
         let found = found.unwrap_or_else(|| panic!("the suite passes a store that {fault:?}"));

@@ -25,43 +25,24 @@ fn submitted() -> Happening {
 }
 
 fn apply(what: Vec<Happening>) -> Result<Moved> {
-    Batch {
-        after: None,
-        what,
-        now: NOW,
-    }
-    .apply(&session(), Seq(7), |_| None)
+    Batch { after: None, what, now: NOW }.apply(&session(), Seq(7), |_| None)
 }
 
 #[test]
 fn a_batch_carries_a_task_from_submission_to_its_end() {
-    let ended = TaskEvent::Ended {
-        attempt: 1,
-        outcome: Outcome::Exited { code: 0 },
-    };
+    let ended = TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 0 } };
     let moved = apply(vec![
         Happening::Attached { node: NODE },
         submitted(),
-        Happening::task(
-            TASK,
-            TaskEvent::Assigned {
-                attempt: 1,
-                node: NODE,
-            },
-        ),
+        Happening::task(TASK, TaskEvent::Assigned { attempt: 1, node: NODE }),
         Happening::task(TASK, ended),
     ])
     .unwrap();
     assert_eq!(moved.session.unwrap().nodes, [NODE]);
     assert_eq!(moved.head, Seq(11));
     let numbers = moved.appended.entries.iter().map(|entry| entry.seq);
-    assert_eq!(
-        numbers.collect::<Vec<_>>(),
-        [Seq(8), Seq(9), Seq(10), Seq(11)]
-    );
-    let [task] = &*moved.appended.tasks else {
-        panic!("one task moved")
-    };
+    assert_eq!(numbers.collect::<Vec<_>>(), [Seq(8), Seq(9), Seq(10), Seq(11)]);
+    let [task] = &*moved.appended.tasks else { panic!("one task moved") };
     assert_eq!((task.state, task.revision), (State::Succeeded, 3));
 }
 
@@ -76,57 +57,28 @@ fn refusals_have_their_kind_and_code() {
         let error = apply(what).unwrap_err();
         (error.kind(), error.code())
     };
-    let cancel = TaskEvent::CancelRequested {
-        by: None,
-        reason: String::new(),
-    };
+    let cancel = TaskEvent::CancelRequested { by: None, reason: String::new() };
     let stranger = vec![Happening::task(TASK, cancel)];
     assert_eq!(refusal(stranger), (Kind::NotFound, "task_not_found"));
-    assert_eq!(
-        refusal(vec![submitted(), submitted()]),
-        (Kind::Exists, "task_exists")
-    );
+    assert_eq!(refusal(vec![submitted(), submitted()]), (Kind::Exists, "task_exists"));
     let closed = vec![Happening::Closed, submitted()];
     assert_eq!(refusal(closed), (Kind::Precondition, "session_closed"));
     let gone = vec![Happening::Detached { node: NODE }];
     assert_eq!(refusal(gone), (Kind::Precondition, "node_not_attached"));
-    let stale = Batch {
-        after: Some(Seq(6)),
-        what: vec![submitted()],
-        now: NOW,
-    };
+    let stale = Batch { after: Some(Seq(6)), what: vec![submitted()], now: NOW };
     let stale = stale.apply(&session(), Seq(7), |_| None).unwrap_err();
     assert_eq!((stale.kind(), stale.code()), (Kind::Conflict, "log_moved"));
 }
 
 #[test]
 fn data_has_the_length_that_its_event_says() {
-    let event = |len| TaskEvent::Output {
-        attempt: 1,
-        stream: Stream::Stdout,
-        offset: 0,
-        len,
-    };
+    let event = |len| TaskEvent::Output { attempt: 1, stream: Stream::Stdout, offset: 0, len };
     for (len, data) in [(3, &b"ab"[..]), (0, b"a"), (1, b"")] {
-        let what = Happening::Task {
-            task: TASK,
-            event: event(len),
-            data: data.into(),
-        };
-        assert_eq!(
-            apply(vec![what]).unwrap_err().kind(),
-            Kind::Invalid,
-            "{len}"
-        );
+        let what = Happening::Task { task: TASK, event: event(len), data: data.into() };
+        assert_eq!(apply(vec![what]).unwrap_err().kind(), Kind::Invalid, "{len}");
     }
-    let Happening::Task { task, event, .. } = submitted() else {
-        unreachable!()
-    };
-    let what = Happening::Task {
-        task,
-        event,
-        data: b"x"[..].into(),
-    };
+    let Happening::Task { task, event, .. } = submitted() else { unreachable!() };
+    let what = Happening::Task { task, event, data: b"x"[..].into() };
     assert_eq!(apply(vec![what]).unwrap_err().kind(), Kind::Invalid);
 }
 
@@ -136,16 +88,9 @@ fn a_task_of_another_session_is_not_found_but_its_id_is_taken() {
     let spec = Arc::new(TaskSpec::argv(["true"]));
     let by = UserId::from_bytes([5; 16]);
     let task = Arc::new(Task::submitted(TASK, other, by, spec, NOW));
-    let assigned = TaskEvent::Assigned {
-        attempt: 1,
-        node: NODE,
-    };
+    let assigned = TaskEvent::Assigned { attempt: 1, node: NODE };
     let code = |what| {
-        let batch = Batch {
-            after: None,
-            what: vec![what],
-            now: NOW,
-        };
+        let batch = Batch { after: None, what: vec![what], now: NOW };
         let find = |_| Some(Arc::clone(&task));
         batch.apply(&session(), Seq(0), find).unwrap_err().code()
     };
@@ -160,32 +105,19 @@ fn any_happening() -> impl Strategy<Value = Happening> {
             by: UserId::from_bytes([5; 16]),
             spec: Arc::new(TaskSpec::argv(["true"])),
         }),
-        Just(TaskEvent::Assigned {
-            attempt: 1,
-            node: NODE
-        }),
-        Just(TaskEvent::Started {
-            attempt: 1,
-            pid: None
-        }),
+        Just(TaskEvent::Assigned { attempt: 1, node: NODE }),
+        Just(TaskEvent::Started { attempt: 1, pid: None }),
         (0u64..3).prop_map(|offset| TaskEvent::Output {
             attempt: 1,
             stream: Stream::Stdout,
             offset,
             len: 1
         }),
-        Just(TaskEvent::Ended {
-            attempt: 1,
-            outcome: Outcome::Exited { code: 0 }
-        }),
+        Just(TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 0 } }),
     ];
     let of_task = (task, event).prop_map(|(task, event)| {
         let len = usize::from(matches!(event, TaskEvent::Output { .. }));
-        Happening::Task {
-            task,
-            event,
-            data: vec![b'x'; len].into(),
-        }
+        Happening::Task { task, event, data: vec![b'x'; len].into() }
     });
     prop_oneof![
         1 => Just(Happening::Attached { node: NODE }),

@@ -139,9 +139,7 @@ async fn the_description_and_its_page_are_served() {
     assert!(page.headers["content-security-policy"].to_str().unwrap().contains("'self'"));
     let html = std::str::from_utf8(&page.body).unwrap();
     assert!(html.contains("swagger-ui"), "{html}");
-    for link in html.split(&['"', '\''][..]).filter(|part| part.contains("://")) {
-        panic!("{link} is elsewhere");
-    }
+    assert!(!html.contains("://"), "something is loaded from elsewhere: {html}");
     let start = rig.send(request("GET", "/api/docs/swagger-initializer.js", None, None)).await;
     assert!(std::str::from_utf8(&start.body).unwrap().contains("../openapi.json"));
     let missing = rig.send(request("GET", "/api/docs/nothing.js", None, None)).await;

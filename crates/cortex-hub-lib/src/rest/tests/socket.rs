@@ -76,7 +76,7 @@ async fn a_socket_with_a_cookie_is_for_the_hubs_own_pages() {
     let protocol = ("sec-websocket-protocol", "cortex.v1".to_owned());
     let cookie = ("cookie", cookies);
     let origin = |text: String| ("origin", text);
-    assert_eq!(status(&[protocol.clone()]).await, 401);
+    assert_eq!(status(std::slice::from_ref(&protocol)).await, 401);
     assert_eq!(status(&[protocol.clone(), cookie.clone()]).await, 403);
     let foreign = origin("http://evil.example".to_owned());
     assert_eq!(status(&[protocol.clone(), cookie.clone(), foreign]).await, 403);

@@ -36,7 +36,12 @@ pub enum Rotation {
 
 impl Login {
     /// Decides what presenting a refresh token comes to; digests are compared in constant time.
-    pub(super) fn rotate(mut self, presented: [u8; 32], next: [u8; 32], now: Timestamp) -> Rotation {
+    pub(super) fn rotate(
+        mut self,
+        presented: [u8; 32],
+        next: [u8; 32],
+        now: Timestamp,
+    ) -> Rotation {
         use subtle::ConstantTimeEq as _;
         if now >= self.expires_at {
             return Rotation::Unknown;

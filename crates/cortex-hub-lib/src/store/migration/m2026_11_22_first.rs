@@ -82,7 +82,9 @@ fn api_token() -> TableCreateStatement {
         number("expires_at").null().take(),
         number("last_used_at").null().take(),
     ];
-    table("api_token", columns).foreign_key(&mut refers("api_token", "account_id", "account")).take()
+    table("api_token", columns)
+        .foreign_key(&mut refers("api_token", "account_id", "account"))
+        .take()
 }
 
 fn login() -> TableCreateStatement {
@@ -173,13 +175,8 @@ fn session() -> TableCreateStatement {
 }
 
 fn session_log() -> TableCreateStatement {
-    let columns = [
-        id("session_id"),
-        number("last_seq"),
-        number("first_seq"),
-        number("at"),
-        blob("entries"),
-    ];
+    let columns =
+        [id("session_id"), number("last_seq"), number("first_seq"), number("at"), blob("entries")];
     table("session_log", columns)
         .primary_key(Index::create().col("session_id").col("last_seq"))
         .foreign_key(&mut refers("session_log", "session_id", "session"))
@@ -241,16 +238,9 @@ fn indexes() -> Vec<IndexCreateStatement> {
 }
 
 fn repeat_key() -> TableCreateStatement {
-    let columns = [
-        id("account_id"),
-        text("name"),
-        digest("digest"),
-        id("task_id"),
-        number("created_at"),
-    ];
-    table("repeat_key", columns)
-        .primary_key(Index::create().col("account_id").col("name"))
-        .take()
+    let columns =
+        [id("account_id"), text("name"), digest("digest"), id("task_id"), number("created_at")];
+    table("repeat_key", columns).primary_key(Index::create().col("account_id").col("name")).take()
 }
 
 fn table<const N: usize>(name: &'static str, columns: [ColumnDef; N]) -> TableCreateStatement {

@@ -101,7 +101,7 @@ pub(super) async fn sight(
     now: Timestamp,
 ) -> Result<Node> {
     let mut node = newest(find_node(writes, id).await?);
-    let changes_node = matches!(sighting, Sighting::Opened { .. });
+    let changes_node = matches!(sighting, Sighting::Opened { .. } | Sighting::Described { .. });
     node.sight(sighting, now)?;
     if changes_node {
         update_node(writes, &node).await?;
@@ -144,9 +144,8 @@ pub(super) async fn store_beats(
     beats: Vec<(NodeId, Presence)>,
 ) -> Result<()> {
     for beats in beats.chunks(ROWS) {
-        let rows = beats.iter().map(|(id, presence)| {
-            row::of_presence(*id, presence).into_active_model()
-        });
+        let rows =
+            beats.iter().map(|(id, presence)| row::of_presence(*id, presence).into_active_model());
         let same_stream = Expr::col((presence::Entity, presence::Column::Epoch))
             .eq(Expr::col(("excluded", presence::Column::Epoch)));
         let refresh = OnConflict::column(presence::Column::NodeId)

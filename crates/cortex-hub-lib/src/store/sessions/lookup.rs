@@ -25,10 +25,7 @@ use crate::store::session_row;
 use crate::store::task_row;
 
 /// Reads a session.
-pub(super) async fn session(
-    reads: &DatabaseConnection,
-    id: SessionId,
-) -> Result<Option<Session>> {
+pub(super) async fn session(reads: &DatabaseConnection, id: SessionId) -> Result<Option<Session>> {
     let row = session::Entity::find_by_id(column::blob(id)).one(reads).await;
     let row = row.map_err(|error| fault("find session", error))?;
     row.as_ref().map(session_row::to_session).transpose()
@@ -62,12 +59,8 @@ pub(super) async fn tasks(
         .apply_if(filter.session, |query, id| {
             query.filter(task::Column::SessionId.eq(column::blob(id)))
         })
-        .apply_if(filter.by, |query, id| {
-            query.filter(task::Column::AccountId.eq(column::blob(id)))
-        })
-        .apply_if(filter.node, |query, id| {
-            query.filter(task::Column::NodeId.eq(column::blob(id)))
-        })
+        .apply_if(filter.by, |query, id| query.filter(task::Column::AccountId.eq(column::blob(id))))
+        .apply_if(filter.node, |query, id| query.filter(task::Column::NodeId.eq(column::blob(id))))
         // Word for word the condition of the index: a bound value would not find it.
         .apply_if(filter.open.then_some(()), |query, ()| {
             query.filter(Expr::cust("\"is_open\" = TRUE"))

@@ -76,11 +76,14 @@ pub(super) async fn fill(
 ) -> Result<()> {
     let mut rows = HashMap::new();
     let wanted: Vec<_> = entries.iter().filter_map(short_output).collect();
-    let in_rows: Vec<_> = wanted.iter().filter(|(span, len)| is_inline(span.offset, *len)).collect();
+    let in_rows: Vec<_> =
+        wanted.iter().filter(|(span, len)| is_inline(span.offset, *len)).collect();
     for spans in in_rows.chunks(QUERY_PIECES) {
         let spans = spans.iter().map(|(span, _)| span);
         let any = spans.fold(Condition::any(), |any, span| {
-            any.add(of_stream(*span).add(output_chunk::Column::Position.eq(column::count(span.offset))))
+            any.add(
+                of_stream(*span).add(output_chunk::Column::Position.eq(column::count(span.offset))),
+            )
         });
         let found = output_chunk::Entity::find().filter(any).all(reads).await;
         for row in found.map_err(|error| fault("read output", error))? {
@@ -100,8 +103,7 @@ pub(super) async fn fill(
     }
     for entry in entries {
         let Some((span, len)) = short_output(entry) else { continue };
-        let key =
-            (column::blob(span.task), stream_number(span.stream), column::count(span.offset));
+        let key = (column::blob(span.task), stream_number(span.stream), column::count(span.offset));
         let found = rows.remove(&key).filter(|data| data.len() == len);
         let found = found.ok_or_else(|| unreadable("entry", "its output is missing"))?;
         if let Happening::Task { data, .. } = &mut entry.what {

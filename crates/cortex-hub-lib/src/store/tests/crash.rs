@@ -34,7 +34,10 @@ async fn a_store_that_is_only_dropped_has_lost_nothing() {
     let tasks = store.sessions().tasks(TaskFilter::open()).await.unwrap();
     assert_eq!(tasks.iter().map(|task| task.id).collect::<Vec<_>>(), [open_task]);
     let read = store.sessions().read(session, Seq(0), 100).await.unwrap();
-    assert_eq!(read.iter().map(|entry| entry.seq.0).collect::<Vec<_>>(), (1..=7).collect::<Vec<_>>());
+    assert_eq!(
+        read.iter().map(|entry| entry.seq.0).collect::<Vec<_>>(),
+        (1..=7).collect::<Vec<_>>()
+    );
     assert!(read.iter().all(|entry| entry.at == NOW));
     append(&store, session, vec![ended(open_task)]).await;
     assert_eq!(task(&store, open_task).await.state, State::Succeeded);

@@ -60,7 +60,8 @@ async fn compare<E: EntityTrait>(migrated: &WriteConnection, entity: E) {
 }
 
 async fn columns(connection: &WriteConnection, table: &str) -> BTreeMap<String, Column> {
-    let sql = format!("SELECT name, lower(type), \"notnull\", pk FROM pragma_table_info('{table}')");
+    let sql =
+        format!("SELECT name, lower(type), \"notnull\", pk FROM pragma_table_info('{table}')");
     let rows = connection.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await;
     let rows = rows.unwrap();
     assert!(!rows.is_empty(), "{table} is missing");

@@ -86,9 +86,8 @@ async fn others_cannot_read_what_is_stored() {
     let directory = parent.path().join("data");
     let store = Store::open(&directory).await.unwrap();
     store.accounts().put_setting_if_absent("name", vec![1]).await.unwrap();
-    let mode = |name: &str| {
-        std::fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777
-    };
+    let mode =
+        |name: &str| std::fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(""), mode("output")), (0o700, 0o700));
     assert_eq!((mode("cortex.db"), mode("cortex.db-wal")), (0o600, 0o600));
 }

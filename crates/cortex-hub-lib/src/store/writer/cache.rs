@@ -35,7 +35,7 @@ const QUERY_IDS: usize = 500;
 
 /// Sessions and tasks as the next append finds them.
 ///
-/// Only what is here can be appended to: [`Cache::load`] brings in what a batch names. After a
+/// Only what is here can be appended to: [`Cache::load`] brings in what is [`Cache::missing`]. After a
 /// failed transaction the cache is thrown away.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
@@ -67,22 +67,30 @@ impl Cache {
         Ok(Self { known, ..Self::default() })
     }
 
-    /// Brings in what is stored of these sessions and tasks and is not here.
+    /// Those of these sessions and tasks that are not here and may be stored.
+    pub(super) fn missing(
+        &self,
+        sessions: HashSet<SessionId>,
+        tasks: HashSet<TaskId>,
+    ) -> (Vec<SessionId>, Vec<TaskId>) {
+        let is_missing = |id: &SessionId| !self.sessions.contains_key(id);
+        let sessions = sessions.into_iter().filter(is_missing).collect();
+        let is_missing = |id: &TaskId| !self.tasks.contains_key(id) && !self.known.lacks(*id);
+        (sessions, tasks.into_iter().filter(is_missing).collect())
+    }
+
+    /// Brings in what is stored of these sessions and tasks.
     pub(super) async fn load<C: ConnectionTrait>(
         &mut self,
         connection: &C,
-        sessions: HashSet<SessionId>,
-        tasks: HashSet<TaskId>,
+        sessions: &[SessionId],
+        tasks: &[TaskId],
     ) -> Result<()> {
-        let sessions: Vec<_> =
-            sessions.into_iter().filter(|id| !self.sessions.contains_key(id)).collect();
         for ids in sessions.chunks(QUERY_IDS) {
             self.load_sessions(connection, ids).await?;
         }
-        let is_unknown = |id: &TaskId| !self.tasks.contains_key(id) && !self.known.lacks(*id);
-        let tasks: Vec<_> = tasks.into_iter().filter(is_unknown).collect();
         if !tasks.is_empty() {
-            let found = task_row::find(connection, &tasks).await?;
+            let found = task_row::find(connection, tasks).await?;
             self.tasks.extend(found.into_iter().map(|task| (task.id, task)));
         }
         Ok(())

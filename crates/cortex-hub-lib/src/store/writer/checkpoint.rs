@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use cortex_core::Result;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::rows::RowWriter;
 use crate::store::connection::WriteConnection;
 use crate::store::fault::sqlx_fault;
 
@@ -19,49 +21,59 @@ const PAGES: usize = 4_000;
 /// Copies what no reader needs to keep apart, and waits for nobody.
 const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
+const FAILED: &str = "the write-ahead log could not be copied; it grows until it can";
+
 /// Keeps the write-ahead log short.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     connection: Arc<WriteConnection>,
+    runtime: Handle,
     copying: Option<JoinHandle<()>>,
     pages: usize,
 }
 
 impl Checkpoints {
-    pub(super) async fn open(options: &SqliteConnectOptions) -> Result<Self> {
+    pub(super) async fn open(options: &SqliteConnectOptions, runtime: Handle) -> Result<Self> {
         let connection = WriteConnection::open(options).await;
         let connection = connection.map_err(|error| sqlx_fault("open store", error))?;
-        Ok(Self { connection: Arc::new(connection), copying: None, pages: 0 })
+        Ok(Self { connection: Arc::new(connection), runtime, copying: None, pages: 0 })
     }
 
     /// Hears that a transaction has written about so many pages.
-    pub(super) async fn wrote(&mut self, pages: usize, writer: &WriteConnection) {
+    pub(super) fn wrote(&mut self, pages: usize, rows: &RowWriter) {
         self.pages += pages;
-        match &mut self.copying {
+        match &self.copying {
             Some(copying) if copying.is_finished() => {
-                // A panic has been reported by the runtime; the next copy makes up for it.
-                let _ = copying.await;
                 self.copying = None;
-                copy(writer).await;
                 self.pages = 0;
+                if let Err(error) = rows.copy_log() {
+                    tracing::warn!(%error, "{FAILED}");
+                }
             }
             Some(_) => {}
             None if self.pages >= PAGES => {
                 let connection = Arc::clone(&self.connection);
-                self.copying = Some(tokio::spawn(async move { copy(&connection).await }));
+                self.copying = Some(self.runtime.spawn(async move { copy(&connection).await }));
             }
             None => {}
         }
     }
 
     /// Waits for a copy that is under way, and closes the connection.
-    pub(super) async fn close(self) {
-        if let Some(copying) = self.copying {
-            let _ = copying.await;
-        }
-        let connection = Arc::into_inner(self.connection);
-        let connection = connection.expect("only a copy under way has it, and that is over");
-        if let Err(error) = connection.close().await {
+    pub(super) fn close(self) {
+        let Self { connection, runtime, copying, .. } = self;
+        let closed = runtime.block_on(async {
+            if let Some(copying) = copying {
+                // A panic has been reported by the runtime.
+                let _ = copying.await;
+            }
+            match Arc::into_inner(connection) {
+                Some(connection) => connection.close().await,
+                // A copy that was cut off by the runtime's end closes when it is dropped.
+                None => Ok(()),
+            }
+        });
+        if let Err(error) = closed {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
     }
@@ -69,6 +81,6 @@ impl Checkpoints {
 
 async fn copy(connection: &WriteConnection) {
     if let Err(error) = connection.command(COPY).await {
-        tracing::warn!(%error, "the write-ahead log could not be copied; it grows until it can");
+        tracing::warn!(%error, "{FAILED}");
     }
 }

@@ -21,13 +21,6 @@ use cortex_core::task::TaskEvent;
 use cortex_core::timestamp::Timestamp;
 
 use super::cache::Cache;
-use super::script::Insert;
-use super::script::Script;
-use crate::store::column;
-use crate::store::recent::News;
-use crate::store::session_row;
-use crate::store::task_row;
-use crate::store::task_row::INLINE_SPEC;
 
 /// Bytes of each stream that lie in the database; what does not fit below lies in a file.
 pub(crate) const INLINE_STREAM: u64 = 64 * 1024;
@@ -74,28 +67,38 @@ impl Append {
 pub(super) struct Pass {
     sessions: HashMap<SessionId, Arc<Session>>,
     log: Vec<LogRow>,
-    tasks: Vec<Arc<Task>>,
-    task_at: HashMap<TaskId, usize>,
-    specs: HashMap<TaskId, Vec<u8>>,
+    moves: Vec<TaskMove>,
+    move_of: HashMap<TaskId, usize>,
     chunks: Vec<ChunkRow>,
-    news: Vec<News>,
 }
 
+/// What one append adds to a log.
 #[derive(Debug)]
-struct LogRow {
-    session: SessionId,
-    first: Seq,
-    last: Seq,
-    at: Timestamp,
-    entries: Vec<u8>,
+pub(super) struct LogRow {
+    pub(super) session: SessionId,
+    pub(super) first: Seq,
+    pub(super) last: Seq,
+    pub(super) at: Timestamp,
+    pub(super) entries: Vec<u8>,
 }
 
+/// A task as it is to be stored.
 #[derive(Debug)]
-struct ChunkRow {
-    task: TaskId,
-    stream: Stream,
-    offset: u64,
-    data: Bytes,
+pub(super) struct TaskMove {
+    pub(super) task: Arc<Task>,
+    /// JSON of the spec of a task that is not stored yet.
+    pub(super) spec: Option<Vec<u8>>,
+    /// Its node is another than the stored one.
+    pub(super) is_elsewhere: bool,
+}
+
+/// Output that lies in the database.
+#[derive(Debug)]
+pub(super) struct ChunkRow {
+    pub(super) task: TaskId,
+    pub(super) stream: Stream,
+    pub(super) offset: u64,
+    pub(super) data: Bytes,
 }
 
 impl Pass {
@@ -106,9 +109,7 @@ impl Pass {
         }
         let session = Arc::new(session);
         cache.put_session(Arc::clone(&session), Seq(0));
-        let news = News { session, head: Seq(0), entries: Vec::new(), bytes: 0 };
-        self.sessions.insert(news.session.id, Arc::clone(&news.session));
-        self.news.push(news);
+        self.sessions.insert(session.id, session);
         Ok(())
     }
 
@@ -133,20 +134,23 @@ impl Pass {
         }
         cache.put_session(Arc::clone(&session), moved.head);
         for task in &moved.appended.tasks {
+            self.put_task(task, cache.task(task.id).as_deref());
             cache.put_task(task);
-            self.put_task(task);
         }
-        self.specs.extend(specs);
+        for (task, spec) in specs {
+            let at = self.move_of.get(&task).copied();
+            let submitted = at.and_then(|at| self.moves.get_mut(at));
+            submitted.expect("a submitted task has moved").spec = Some(spec);
+        }
         self.chunks.extend(moved.appended.entries.iter().filter_map(|entry| chunk(&entry.what)));
-        let news = moved.appended.entries.clone();
-        self.news.push(News { session, head: moved.head, entries: news, bytes: entries.len() });
-        self.log.push(LogRow { session: id, first: before.plus(1), last: moved.head, at: now, entries });
+        let (first, last) = (before.plus(1), moved.head);
+        self.log.push(LogRow { session: id, first, last, at: now, entries });
         Ok(moved.appended)
     }
 
     /// About how many pages of the database the rows take, with those of the indexes.
     pub(super) fn pages(&self) -> usize {
-        let rows = 2 * (self.sessions.len() + self.log.len() + self.tasks.len());
+        let rows = 2 * (self.sessions.len() + self.log.len() + self.moves.len());
         let bytes = self.log.iter().map(|row| row.entries.len()).sum::<usize>()
             + self.chunks.iter().map(|row| row.data.len()).sum::<usize>();
         rows + bytes / 4096
@@ -157,114 +161,41 @@ impl Pass {
         self.sessions.is_empty() && self.log.is_empty()
     }
 
-    /// Writes the rows into `script`, what is referred to first.
-    pub(super) fn write(&mut self, script: &mut Script) {
-        script.insert(&SESSION, self.sessions.values(), bind_session);
-        script.insert(&LOG, self.log.drain(..), bind_log);
-        let specs = &mut self.specs;
-        let mut long = Vec::new();
-        script.insert(&TASK, self.tasks.iter(), |script, task| {
-            let mut spec = specs.remove(&task.id);
-            if spec.as_ref().is_some_and(|spec| spec.len() > INLINE_SPEC) {
-                long.extend(spec.take().map(|spec| (task.id, spec)));
-            }
-            bind_task(script, task, spec);
-        });
-        script.insert(&TASK_SPEC, long.into_iter(), |script, (task, spec)| {
-            script.bind(column::blob(task));
-            script.bind(spec);
-        });
-        script.insert(&CHUNK, self.chunks.drain(..), bind_chunk);
+    /// The sessions that changed, as they now are.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.values()
+    }
+
+    /// What the appends add to logs, in their order.
+    pub(super) fn log(&self) -> impl Iterator<Item = &LogRow> {
+        self.log.iter()
     }
 
     /// The tasks that moved, as they now are.
-    pub(super) fn tasks(&self) -> &[Arc<Task>] {
-        &self.tasks
+    pub(super) fn task_moves(&self) -> impl Iterator<Item = &TaskMove> {
+        self.moves.iter()
     }
 
-    /// Takes what readers are to see once it is committed.
-    pub(super) fn take_news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    /// Output for the database.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &ChunkRow> {
+        self.chunks.iter()
     }
 
-    fn put_task(&mut self, task: &Arc<Task>) {
-        let next = self.tasks.len();
-        let at = *self.task_at.entry(task.id).or_insert(next);
-        if at == next {
-            self.tasks.push(Arc::clone(task));
-        } else {
-            self.tasks[at] = Arc::clone(task);
+    /// Takes a task as it now is; `before` is how it was until now.
+    fn put_task(&mut self, task: &Arc<Task>, before: Option<&Task>) {
+        let is_elsewhere = before.is_some_and(|before| before.node != task.node);
+        let next = self.moves.len();
+        let at = *self.move_of.entry(task.id).or_insert(next);
+        match self.moves.get_mut(at) {
+            Some(earlier) => {
+                earlier.task = Arc::clone(task);
+                earlier.is_elsewhere |= is_elsewhere;
+            }
+            None => {
+                self.moves.push(TaskMove { task: Arc::clone(task), spec: None, is_elsewhere });
+            }
         }
     }
-}
-
-const SESSION: Insert = Insert {
-    into: "INSERT INTO session (id, owner_id, name, status, nodes, created_at, closed_at)",
-    columns: 7,
-    then: " ON CONFLICT (id) DO UPDATE SET status = excluded.status, nodes = excluded.nodes, \
-           closed_at = excluded.closed_at",
-};
-
-const LOG: Insert = Insert {
-    into: "INSERT INTO session_log (session_id, last_seq, first_seq, at, entries)",
-    columns: 5,
-    then: "",
-};
-
-const TASK: Insert = Insert {
-    into: "INSERT INTO task (id, session_id, account_id, node_id, state, is_open, created_at, \
-           revision, spec, life)",
-    columns: 10,
-    then: " ON CONFLICT (id) DO UPDATE SET node_id = excluded.node_id, state = excluded.state, \
-           is_open = excluded.is_open, revision = excluded.revision, life = excluded.life",
-};
-
-const TASK_SPEC: Insert =
-    Insert { into: "INSERT INTO task_spec (task_id, spec)", columns: 2, then: "" };
-
-const CHUNK: Insert = Insert {
-    into: "INSERT INTO output_chunk (task_id, stream, position, data)",
-    columns: 4,
-    then: "",
-};
-
-fn bind_session(script: &mut Script, session: &Arc<Session>) {
-    let row = session_row::to_row(session);
-    script.bind(row.id);
-    script.bind(row.owner_id);
-    script.bind(row.name);
-    script.bind(row.status);
-    script.bind(row.nodes);
-    script.bind(row.created_at);
-    script.bind(row.closed_at);
-}
-
-fn bind_log(script: &mut Script, row: LogRow) {
-    script.bind(column::blob(row.session));
-    script.bind(column::count(row.last.0));
-    script.bind(column::count(row.first.0));
-    script.bind(row.at.as_millis());
-    script.bind(row.entries);
-}
-
-fn bind_task(script: &mut Script, task: &Task, spec: Option<Vec<u8>>) {
-    script.bind(column::blob(task.id));
-    script.bind(column::blob(task.session));
-    script.bind(column::blob(task.by));
-    script.bind(task.node.map(column::blob));
-    script.bind(task.state.word());
-    script.bind(!task.state.is_end());
-    script.bind(task.created_at.as_millis());
-    script.bind(column::count(task.revision));
-    script.bind(spec);
-    script.bind(task_row::life(task));
-}
-
-fn bind_chunk(script: &mut Script, row: ChunkRow) {
-    script.bind(column::blob(row.task));
-    script.bind(stream_number(row.stream));
-    script.bind(column::count(row.offset));
-    script.bind(Vec::from(row.data));
 }
 
 fn chunk(what: &Happening) -> Option<ChunkRow> {

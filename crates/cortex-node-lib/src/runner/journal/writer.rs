@@ -17,6 +17,7 @@ use super::record::Record;
 type Waiters = Vec<oneshot::Sender<Result<(), WriteError>>>;
 
 pub(super) fn run(mut file: JournalFile, mut entries: Entries, shared: &Shared) {
+    let _gone = CloseOnEnd(shared);
     let mut bytes = Vec::new();
     while let Some((records, waiters)) = next(shared) {
         bytes.clear();
@@ -35,6 +36,19 @@ pub(super) fn run(mut file: JournalFile, mut entries: Entries, shared: &Shared) 
             // Who stopped waiting does not need the answer.
             let _ = waiter.send(written.clone());
         }
+    }
+}
+
+/// Makes a journal whose thread has ended, however it did, accept nothing any more.
+struct CloseOnEnd<'a>(&'a Shared);
+
+impl Drop for CloseOnEnd<'_> {
+    fn drop(&mut self) {
+        let mut pending = self.0.lock();
+        pending.closed = true;
+        // Who waits for a write sees that nobody answers.
+        pending.waiters.clear();
+        pending.records.clear();
     }
 }
 

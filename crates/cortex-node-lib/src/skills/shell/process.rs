@@ -28,6 +28,7 @@ use tokio::time::timeout_at;
 
 use super::BaseEnvironment;
 use super::Ready;
+use super::SHUTDOWN_GRACE;
 use super::broken;
 use super::group;
 use super::group::Process;
@@ -40,6 +41,9 @@ const PIPE_BYTES: usize = 64 << 10;
 
 /// Output is read into a buffer of this size at first, and of [`PIPE_BYTES`] once it was full.
 const FIRST_READ_BYTES: usize = 4 << 10;
+
+/// How long the system has to end what got KILL; what hangs in the kernel is not waited for.
+const KILLED_WITHIN: Duration = Duration::from_millis(500);
 
 /// How often a stopped group is looked at after its leader has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -197,7 +201,11 @@ async fn supervise(invocation: &Invocation, child: &mut Child, leader: i32) -> R
     };
     let mut members = group::members(leader);
     group::terminate(leader, &members);
-    let deadline = Instant::now() + invocation.grace;
+    let grace = match reason {
+        StopReason::Shutdown => invocation.grace.min(SHUTDOWN_GRACE),
+        _ => invocation.grace,
+    };
+    let deadline = Instant::now() + grace;
     let leader_ended = timeout_at(deadline, child.wait()).await.is_ok();
     // The others of the group have the rest of the grace time.
     while leader_ended && Instant::now() < deadline && any_alive(&members) {
@@ -207,9 +215,13 @@ async fn supervise(invocation: &Invocation, child: &mut Child, leader: i32) -> R
     if !leader_ended || any_alive(&members) {
         group::kill(leader, &members);
         child.wait().await.map_err(cannot_wait)?;
+        let deadline = Instant::now() + KILLED_WITHIN;
+        while Instant::now() < deadline && any_alive(&members) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
-    let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
-    Ok(End::Stopped(reason, count.max(1)))
+    let ended = members.iter().filter(|member| !group::is_alive(**member)).count();
+    Ok(End::Stopped(reason, u32::try_from(ended).unwrap_or(u32::MAX).max(1)))
 }
 
 fn any_alive(members: &BTreeSet<Process>) -> bool {

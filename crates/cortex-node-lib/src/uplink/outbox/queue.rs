@@ -21,7 +21,9 @@ use cortex_proto::limits::MAX_BATCH_BYTES;
 use cortex_proto::limits::MAX_BATCH_REPORTS;
 
 use super::ATTEMPT_BYTES;
+use super::Admission;
 use super::AttemptKey;
+use super::MOST_KNOWN;
 use super::PIECE_BYTES;
 use super::TOTAL_BYTES;
 
@@ -82,12 +84,15 @@ enum Place {
 }
 
 impl Queue {
-    pub(super) fn admit(&mut self, key: AttemptKey) -> bool {
-        if self.knows(key) {
-            return false;
+    pub(super) fn admit(&mut self, key: AttemptKey) -> Admission {
+        if self.attempts.contains_key(&key) {
+            return Admission::Known;
+        }
+        if self.attempts.len() >= MOST_KNOWN {
+            return Admission::Full;
         }
         self.attempts.insert(key, Track::default());
-        true
+        Admission::New
     }
 
     pub(super) fn restore(&mut self, key: AttemptKey, outcome: Outcome) {
@@ -96,10 +101,6 @@ impl Queue {
         self.attempts.insert(key, track);
         self.append(key, News::Ended { outcome });
         self.ripen(key);
-    }
-
-    pub(super) fn knows(&self, key: AttemptKey) -> bool {
-        self.attempts.contains_key(&key)
     }
 
     pub(super) fn has_output(&self, key: AttemptKey) -> bool {

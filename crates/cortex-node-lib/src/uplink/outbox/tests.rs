@@ -27,7 +27,7 @@ fn sequences(batch: &[Report]) -> Vec<u64> {
 
 fn admitted() -> (Queue, Instant) {
     let mut queue = Queue::default();
-    assert!(queue.admit(key(1)));
+    assert_eq!(queue.admit(key(1)), Admission::New);
     (queue, Instant::now())
 }
 
@@ -85,7 +85,8 @@ fn room_is_bounded_by_attempt_and_in_all() {
         written += PIECE_BYTES;
     }
     assert_eq!(written, ATTEMPT_BYTES - PIECE_BYTES, "reports cost a little beside their bytes");
-    assert!(queue.admit(key(2)) && queue.has_room(key(2), PIECE_BYTES), "others are not held up");
+    queue.admit(key(2));
+    assert!(queue.has_room(key(2), PIECE_BYTES), "others are not held up");
     let sent = queue.next_batch(now).unwrap();
     assert!(queue.acked(key(1), sent[2].sequence));
     assert!(queue.has_room(key(1), PIECE_BYTES));
@@ -145,6 +146,17 @@ fn acknowledgements_of_what_was_never_sent_drop_nothing() {
     assert!(queue.is_empty());
     assert_eq!(queue.take_settled(), [key(1)]);
     assert_eq!(queue.take_settled(), []);
+}
+
+#[test]
+fn attempts_that_are_never_acknowledged_are_bounded() {
+    let (mut queue, _) = admitted();
+    assert_eq!(queue.admit(key(1)), Admission::Known);
+    for attempt in 2..=u32::try_from(MOST_KNOWN).unwrap() {
+        assert_eq!(queue.admit(AttemptKey { attempt, ..key(1) }), Admission::New);
+    }
+    assert_eq!(queue.admit(key(2)), Admission::Full);
+    assert_eq!(queue.admit(key(1)), Admission::Known);
 }
 
 #[test]
