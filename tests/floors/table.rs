@@ -29,10 +29,13 @@ pub(crate) const MODULES: &[Floors] = &[
         floors: &[
             &["builder"],
             &["serve"],
-            &["rest", "grpc", "web", "inbox"],
+            &["rest", "grpc", "inbox"],
+            &["web", "assistant"],
             &["hub"],
-            &["assistant", "dispatch", "mirror"],
-            &["link", "feed", "trust", "accounts", "config", "store"],
+            &["dispatch"],
+            &["placement", "link", "feed", "accounts"],
+            &["trust", "store"],
+            &["config", "metrics", "clock"],
         ],
     },
     Floors {
@@ -70,7 +73,7 @@ pub(crate) const BANS: &[Ban] = &[
     Ban {
         path: "cortex_proto",
         crates: &["cortex-hub-lib"],
-        except: &["rest", "grpc", "web", "store"],
+        except: &["serve", "rest", "grpc", "web", "store"],
         reason: "only the edges see wire types: convert there, and pass values of the core on",
     },
     Ban {

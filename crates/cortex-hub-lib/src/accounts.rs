@@ -5,6 +5,7 @@
 
 mod cache;
 mod first_start;
+mod lasting;
 mod limit;
 mod password;
 mod rotation;
@@ -25,6 +26,7 @@ use cortex_core::id::TokenId;
 use cortex_core::timestamp::Timestamp;
 use http::HeaderMap;
 use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use crate::clock;
 use crate::store::accounts::AccountStore;
@@ -112,6 +114,8 @@ struct Inner {
     rotations: Rotations,
     /// One change of users at a time: whether an admin is the last one is decided on all of them.
     turn: Semaphore,
+    /// Counts changes of users, tokens and logins, for those who wait for one.
+    changes: watch::Sender<u64>,
 }
 
 impl Accounts {
@@ -136,6 +140,7 @@ impl Accounts {
                 attempts: Attempts::new(),
                 rotations: Rotations::default(),
                 turn: Semaphore::new(1),
+                changes: watch::Sender::new(0),
             }),
         }
     }
@@ -209,6 +214,7 @@ impl Accounts {
     /// Forgets what was found out about credentials, after a change was stored.
     fn forget(&self) {
         self.inner.cache.clear();
+        self.inner.changes.send_modify(|count| *count += 1);
     }
 }
 

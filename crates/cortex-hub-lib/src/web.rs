@@ -44,7 +44,7 @@ pub(crate) fn router(hub: &Hub, cookies: Cookies) -> Router {
     let site = Site { hub: hub.clone(), cookies };
     Router::new()
         .route("/", get(home))
-        .route("/nodes", get(nodes))
+        .route("/parts/nodes", get(nodes))
         .route("/sign-in", get(sign_in))
         .route("/assets/{name}", get(assets::file))
         .with_state(Arc::new(site))

@@ -117,7 +117,7 @@ fn described(choice: &Choice) -> String {
     let origin = match &choice.hub_origin {
         Origin::Flag(name) | Origin::Variable(name) => (*name).to_owned(),
         Origin::Context(name) => format!("context \"{name}\""),
-        Origin::Unset => "default".to_owned(),
+        Origin::File | Origin::Unset => "default".to_owned(),
     };
     format!("{}, from {origin}", choice.hub)
 }

@@ -37,6 +37,8 @@ pub(crate) enum Origin {
     Variable(&'static str),
     /// A context, by its name.
     Context(String),
+    /// The file with the contexts says so.
+    File,
     /// Nobody gave it.
     Unset,
 }

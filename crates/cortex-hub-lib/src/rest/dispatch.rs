@@ -74,7 +74,7 @@ pub(super) async fn dispatch(
         let first = sse::event("task", None, &task_info(&task));
         let first = futures::stream::once(std::future::ready(first));
         let events = first.chain(output::follow(follower, wish.request));
-        return Ok(sse::response(events, api.hub.shutdown_token()));
+        return Ok(sse::response(events, caller.over(&api)));
     }
     if let Some(span) = span {
         let task = api.hub.wait(&caller, task.id, span).await?;

@@ -1,6 +1,7 @@
 //! The hub's changes as they happen: as server-sent events, or over a WebSocket.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -91,13 +92,13 @@ pub(super) async fn follow(
     let reader = api.ring.read(&api.hub, &caller, last);
     match upgrade {
         None => {
-            let shutdown = api.hub.shutdown_token();
-            let events = events(api, reader);
-            Ok(sse::response(events, shutdown))
+            let over = caller.over(&api);
+            Ok(sse::response(events(api, reader), over))
         }
         Some(upgrade) => {
             let upgrade = upgrade?.protocols([PROTOCOL]).max_message_size(MAX_INCOMING);
-            Ok(upgrade.on_upgrade(move |socket| serve(api, reader, socket)))
+            let over = caller.over(&api);
+            Ok(upgrade.on_upgrade(move |socket| serve(reader, socket, over)))
         }
     }
 }
@@ -123,13 +124,13 @@ fn text_of(api: &Api, piece: &Piece) -> Bytes {
     text.into()
 }
 
-/// Sends changes until the client or the hub goes away.
-async fn serve(api: Arc<Api>, mut reader: Reader, socket: WebSocket) {
-    let shutdown = api.hub.shutdown_token();
+/// Sends changes until the client goes away, or `over` is ready.
+async fn serve(mut reader: Reader, socket: WebSocket, over: impl Future<Output = ()> + Send) {
+    let mut over = pin!(over);
     let (mut sink, mut incoming) = socket.split();
     loop {
         let message = tokio::select! {
-            () = shutdown.cancelled() => break,
+            () = &mut over => break,
             piece = timeout(sse::KEEP_ALIVE, reader.next()) => match piece {
                 Ok(Some(piece)) => message_of(&piece),
                 Ok(None) => break,
@@ -150,8 +151,10 @@ async fn serve(api: Arc<Api>, mut reader: Reader, socket: WebSocket) {
 }
 
 async fn say_goodbye(sink: &mut SplitSink<WebSocket, Message>) {
-    let frame =
-        CloseFrame { code: close_code::AWAY, reason: Utf8Bytes::from_static("the hub shuts down") };
+    let frame = CloseFrame {
+        code: close_code::AWAY,
+        reason: Utf8Bytes::from_static("the hub shuts down, or the credential has ended"),
+    };
     // The connection ends with or without this.
     let _ =
         timeout(std::time::Duration::from_secs(1), sink.send(Message::Close(Some(frame)))).await;

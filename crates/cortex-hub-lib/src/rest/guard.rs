@@ -51,6 +51,19 @@ impl Caller {
     pub(super) fn identity(&self) -> &Identity {
         &self.0
     }
+
+    /// Ready when the caller's streams are to end: the hub shuts down, or their credential is no
+    /// longer good.
+    pub(super) fn over(&self, api: &Api) -> impl Future<Output = ()> + Send + use<> {
+        let shutdown = api.hub.shutdown_token().cancelled_owned();
+        let outlived = api.hub.accounts().outlived(Arc::clone(&self.0));
+        async move {
+            tokio::select! {
+                () = shutdown => {}
+                () = outlived => {}
+            }
+        }
+    }
 }
 
 impl Deref for Caller {

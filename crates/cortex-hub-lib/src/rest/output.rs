@@ -94,7 +94,7 @@ pub(super) async fn read(
         let from = from.map(read_cursor).transpose()?.unwrap_or_default();
         let follower = api.hub.follow(&caller, id, from).await?;
         let events = follow(follower, wish.request);
-        return Ok(sse::response(events, api.hub.shutdown_token()));
+        return Ok(sse::response(events, caller.over(&api)));
     }
     bytes(api, caller, id, &range).await
 }

@@ -171,7 +171,7 @@ pub(super) async fn events(
     };
     let mut reader = api.hub.log(&caller, &key, Seq(after)).await?;
     if wish.is_stream {
-        return Ok(sse::response(follow(reader, wish.request), api.hub.shutdown_token()));
+        return Ok(sse::response(follow(reader, wish.request), caller.over(&api)));
     }
     let limit = params.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
     let frames = reader.ready_batch(limit).await?;

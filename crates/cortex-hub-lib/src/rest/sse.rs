@@ -21,8 +21,6 @@ use futures::Stream;
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio::time::Sleep;
-use tokio_util::sync::CancellationToken;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::edge::RequestId;
 use super::failure::Failure;
@@ -94,17 +92,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Wish {
     }
 }
 
-/// A response of events. It ends with `events`, or when `shutdown` is cancelled.
+/// A response of events. It ends with `events`, or when `over` is ready.
 pub(super) fn response(
     events: impl Stream<Item = Bytes> + Send + 'static,
-    shutdown: CancellationToken,
+    over: impl Future<Output = ()> + Send + 'static,
 ) -> Response {
     let now = Instant::now();
     let live = Live {
         events: Box::pin(events),
         last: now,
         tick: Box::pin(tokio::time::sleep_until(now + KEEP_ALIVE)),
-        over: Box::pin(shutdown.cancelled_owned()),
+        over: Box::pin(over),
     };
     let mut response = Response::new(Body::from_stream(live));
     let headers = response.headers_mut();
@@ -129,7 +127,7 @@ struct Live {
     events: Pin<Box<dyn Stream<Item = Bytes> + Send>>,
     last: Instant,
     tick: Pin<Box<Sleep>>,
-    over: Pin<Box<WaitForCancellationFutureOwned>>,
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Stream for Live {
@@ -168,6 +166,7 @@ impl Stream for Live {
 mod tests {
     use axum::body::to_bytes;
     use futures::StreamExt as _;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -195,7 +194,7 @@ mod tests {
         let shutdown = CancellationToken::new();
         let first = futures::stream::iter([Bytes::from_static(b"data: 1\n\n")]);
         let events = first.chain(futures::stream::pending());
-        let response = response(events, shutdown.clone());
+        let response = response(events, shutdown.clone().cancelled_owned());
         assert_eq!(response.headers()["x-accel-buffering"], "no");
         let mut body = response.into_body().into_data_stream();
         assert_eq!(body.next().await.unwrap().unwrap(), "data: 1\n\n");
@@ -210,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_ends_ends_the_response() {
         let events = futures::stream::iter([Bytes::from_static(b"a"), Bytes::from_static(b"b")]);
-        let response = response(events, CancellationToken::new());
+        let response = response(events, std::future::pending());
         assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "ab");
     }
 }

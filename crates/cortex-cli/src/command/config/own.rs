@@ -18,7 +18,11 @@ pub(super) fn settings(program: &Program) -> Result<Vec<Setting>> {
     let file = environment.file.as_ref().map(|file| file.path().display().to_string());
     let mut out = vec![setting("file", file.unwrap_or_default(), &Origin::Unset)];
     match choose(&program.globals, &environment) {
-        Ok(choice) => out.extend(of_choice(&choice)),
+        Ok(choice) => {
+            let named = program.globals.context.is_some();
+            let context = if named { Origin::Flag("--context") } else { Origin::File };
+            out.extend(of_choice(&choice, &context));
+        }
         Err(failure) if failure.to_problem().code == "no_hub" => {
             out.push(setting("hub", String::new(), &Origin::Unset));
         }
@@ -27,7 +31,7 @@ pub(super) fn settings(program: &Program) -> Result<Vec<Setting>> {
     Ok(out)
 }
 
-fn of_choice(choice: &Choice) -> Vec<Setting> {
+fn of_choice(choice: &Choice, context: &Origin) -> Vec<Setting> {
     let credential = match &choice.credential {
         Credential::None => "none",
         Credential::Token(_) => "API token",
@@ -36,7 +40,7 @@ fn of_choice(choice: &Choice) -> Vec<Setting> {
     let ca = choice.ca.as_ref().map(|file| file.display().to_string());
     vec![
         setting("hub", choice.hub.to_string(), &choice.hub_origin),
-        setting("context", choice.context.clone().unwrap_or_default(), &Origin::Unset),
+        setting("context", choice.context.clone().unwrap_or_default(), context),
         setting("credential", credential.to_owned(), &choice.credential_origin),
         setting("ca", ca.unwrap_or_default(), &choice.ca_origin),
     ]
@@ -47,6 +51,7 @@ fn setting(key: &str, value: String, origin: &Origin) -> Setting {
         Origin::Flag(name) => format!("flag ({name})"),
         Origin::Variable(name) => format!("environment ({name})"),
         Origin::Context(name) => format!("context ({name})"),
+        Origin::File => "file".to_owned(),
         Origin::Unset => "default".to_owned(),
     };
     Setting { key: key.to_owned(), value, origin: Some(origin) }

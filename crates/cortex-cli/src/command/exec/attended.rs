@@ -15,6 +15,7 @@ use crate::command::exec::sink::Sink;
 use crate::exit::Exit;
 use crate::exit::Failure;
 use crate::exit::Result;
+use crate::output::style::inert;
 use crate::program::Program;
 
 /// One task that is being attended.
@@ -105,7 +106,11 @@ impl Attended {
                 )),
                 Event::Follow(Follow::End(task)) => {
                     sink.borrow_mut().end(self.index, &task)?;
-                    if !program.output.is_json() {
+                    if task.state == "cancelled" && *interrupts.borrow() > 0 {
+                        let summary = task.summary.as_deref().unwrap_or("cancelled");
+                        let prefix = self.prefix();
+                        program.output.note(format_args!("{prefix}{}", inert(summary)));
+                    } else if !program.output.is_json() {
                         tell_end(program, &self.prefix(), &task);
                     }
                     return Ok(*task);
@@ -177,10 +182,16 @@ pub(crate) fn tell_end(program: &Program, prefix: &str, task: &TaskInfo) {
     if matches!(task.state.as_str(), "succeeded" | "failed") && task.exit_code != Some(255) {
         return;
     }
-    let summary = task.summary.as_deref().unwrap_or("no reason was given");
-    let failure = Failure::new(
-        cortex_core::ErrorKind::Internal,
-        format!("{prefix}task {} is {}: {summary}", task.id, task.state),
-    );
+    let message = match task.summary.as_deref() {
+        // The summary says it in more words.
+        Some(summary) if summary.starts_with(&task.state) => {
+            format!("{prefix}task {}: {summary}", task.id)
+        }
+        summary => {
+            let summary = summary.unwrap_or("no reason was given");
+            format!("{prefix}task {} is {}: {summary}", task.id, task.state)
+        }
+    };
+    let failure = Failure::new(cortex_core::ErrorKind::Internal, message);
     program.output.failure(&failure.or_hint(format!("cortex-cli task show {}", task.id)));
 }

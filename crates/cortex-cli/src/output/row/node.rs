@@ -105,6 +105,11 @@ fn machine(stated: &Capabilities) -> Vec<(&'static str, Cell)> {
     ]
 }
 
+/// A name with its version, where that is known.
+fn with_version(name: &str, version: &str) -> String {
+    format!("{name} {version}").trim_end().to_owned()
+}
+
 fn load(health: &HealthInfo) -> Vec<(&'static str, Cell)> {
     let used = |used: u64, total: u64| format!("{} of {}", span::bytes(used), span::bytes(total));
     let disk_used = health.disk_total.saturating_sub(health.disk_free);

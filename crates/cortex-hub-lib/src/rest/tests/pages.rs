@@ -41,7 +41,7 @@ async fn who_is_not_signed_in_is_led_there() {
     let policy = sign_in.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
     assert!(std::str::from_utf8(&sign_in.body).unwrap().contains("assets/sign-in.js"));
-    let part = rig.send(request("GET", "/nodes", None, None)).await;
+    let part = rig.send(request("GET", "/parts/nodes", None, None)).await;
     assert_eq!(part.status, StatusCode::UNAUTHORIZED);
     rig.stop().await;
 }
@@ -55,7 +55,7 @@ async fn the_list_of_nodes_shows_them_with_dot_and_word() {
     assert!(std::str::from_utf8(&empty.body).unwrap().contains("No nodes yet"));
     let _node = rig.node("lab").await;
     rig.call("POST", "/api/nodes/invite", Some(json!({"name": "soon"}))).await;
-    let html = rig.send(page("/nodes", &cookies)).await;
+    let html = rig.send(page("/parts/nodes", &cookies)).await;
     let html = std::str::from_utf8(&html.body).unwrap().to_owned();
     for part in ["lab", "●", "online", "role=lab", "soon", "○", "invited"] {
         assert!(html.contains(part), "{part} in {html}");

@@ -119,6 +119,23 @@ async fn two_readers_get_the_same_and_a_third_only_what_is_theirs() {
 }
 
 #[tokio::test]
+async fn a_stream_does_not_outlive_its_credential() {
+    let rig = Rig::start().await;
+    let token = rig.user("ada", "member", &["read", "manage"]).await;
+    let id = token.split('.').nth(1).unwrap();
+    let path = "/api/sessions/default/events";
+    let mut log = Events::of(rig.raw(follow(path, &token, None)).await);
+    let mut changes = Events::of(rig.raw(follow("/api/events", &token, None)).await);
+    let mut admins = Events::of(rig.raw(follow("/api/events", &rig.admin, None)).await);
+    rig.call("DELETE", &format!("/api/tokens/{id}"), None).await;
+    assert!(log.next().await.is_none());
+    assert!(changes.next().await.is_none());
+    let (event, _node) = tokio::join!(admins.next(), rig.node("lab"));
+    assert_eq!(event.unwrap().name, "node.status");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_socket_without_an_upgrade_is_refused_in_words() {
     let rig = Rig::start().await;
     let mut socket = request("GET", "/api/events", Some(&rig.admin), None);

@@ -27,7 +27,7 @@ async function update() {
   }
   running = true;
   try {
-    const answer = await load("nodes");
+    const answer = await load("parts/nodes");
     if (answer) {
       list.innerHTML = await answer.text();
       fetchedAt = new Date();
