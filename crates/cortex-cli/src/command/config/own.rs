@@ -19,8 +19,11 @@ pub(super) fn settings(program: &Program) -> Result<Vec<Setting>> {
     let mut out = vec![setting("file", file.unwrap_or_default(), &Origin::Unset)];
     match choose(&program.globals, &environment) {
         Ok(choice) => {
-            let named = program.globals.context.is_some();
-            let context = if named { Origin::Flag("--context") } else { Origin::File };
+            let context = match (&choice.context, &program.globals.context) {
+                (None, _) => Origin::Unset,
+                (Some(_), Some(_)) => Origin::Flag("--context"),
+                (Some(_), None) => Origin::File,
+            };
             out.extend(of_choice(&choice, &context));
         }
         Err(failure) if failure.to_problem().code == "no_hub" => {

@@ -92,8 +92,8 @@ fn machine(stated: &Capabilities) -> Vec<(&'static str, Cell)> {
     let machine =
         format!("{}, {} cores, {}", stated.arch, stated.cores, span::bytes(stated.memory_bytes));
     let runtimes =
-        stated.runtimes.iter().map(|runtime| format!("{} {}", runtime.name, runtime.version));
-    let skills = stated.skills.iter().map(|skill| format!("{} {}", skill.name, skill.version));
+        stated.runtimes.iter().map(|runtime| with_version(&runtime.name, &runtime.version));
+    let skills = stated.skills.iter().map(|skill| with_version(&skill.name, &skill.version));
     let gpus = stated.gpus.iter().map(|gpu| gpu.name.clone());
     vec![
         ("OS", Cell::plain(os.trim())),
