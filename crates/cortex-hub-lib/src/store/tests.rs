@@ -87,9 +87,8 @@ fn put_out(task: TaskId, stream: Stream, offset: u64, data: &[u8]) -> Happening 
 
 /// Bytes that differ from place to place, so that bytes from a wrong place are noticed.
 fn pattern(offset: u64, len: usize) -> Vec<u8> {
-    (offset..offset + len as u64)
-        .map(|at| u8::try_from(at % 251).unwrap() ^ u8::try_from(at / 251 % 256).unwrap())
-        .collect()
+    let byte = |number: u64| u8::try_from(number % 256).expect("it is below 256");
+    (offset..offset + len as u64).map(|at| byte(at % 251) ^ byte(at / 251)).collect()
 }
 
 /// Reads a whole stream in parts of at most `limit` bytes.
