@@ -37,7 +37,21 @@ pub(crate) struct Identity {
     dir: PathBuf,
     key: Arc<SigningKey>,
     enrolment: Option<Enrolment>,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The directory's lock file, locked for as long as this lives.
+///
+/// A lock lives as long as any descriptor of its open file, and a child process holds a copy of
+/// every descriptor between its fork and its exec. So the lock is taken back in so many words: to
+/// close the file would leave the directory locked for that moment.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What cannot be unlocked is unlocked when the process ends.
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
+    }
 }
 
 /// What the hub answered when the node enrolled.
@@ -120,7 +134,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-fn lock(dir: &Path) -> Result<File> {
+fn lock(dir: &Path) -> Result<Lock> {
     let path = dir.join(LOCK_FILE);
     let file = files::open_private(&path).map_err(|error| cannot(&path, "open", error))?;
     let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
@@ -133,7 +147,7 @@ fn lock(dir: &Path) -> Result<File> {
         }
         cannot(&path, "lock", errno.into())
     })?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn make_key(dir: &Path) -> Result<SigningKey> {

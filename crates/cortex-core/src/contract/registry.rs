@@ -56,6 +56,7 @@ pub async fn node_registry(make: impl AsyncFn() -> Arc<dyn NodeRegistry>) {
     races::racing_nodes_get_different_names(&*make().await).await;
 
     presence::each_stream_gets_the_next_epoch(&*make().await).await;
+    presence::a_description_is_kept(&*make().await).await;
     presence::an_older_stream_is_fenced(&*make().await).await;
     presence::a_beat_is_seen_at_once(&*make().await).await;
     presence::a_closed_stream_is_seen_at_once(&*make().await).await;

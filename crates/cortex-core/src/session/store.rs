@@ -53,10 +53,11 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// alone decide: enough for events of one task, whose attempts fence each other.
     ///
     /// # Errors
-    /// `NotFound`: no such session, or an event of a task that was never submitted.
-    /// `Exists`: a task of that id was submitted before. `Conflict`: the log does not end at
-    /// `after`, or an event does not fit its task. `Precondition`: the session is closed, or the
-    /// node is attached already or not at all.
+    /// `NotFound`: no such session (`session_not_found`), or an event of a task that was never
+    /// submitted (`task_not_found`). `Exists` (`task_exists`): a task of that id was submitted
+    /// before. `Conflict`: the log does not end at `after` (`log_moved`), or an event does not fit
+    /// its task. `Precondition`: the session is closed, or the node is attached already or not at
+    /// all. `Invalid`: an output entry's data is not as long as the entry says.
     ///
     /// # Cancel safety
     /// If the future is dropped, the entries may or may not be stored.

@@ -75,6 +75,22 @@ pub async fn each_stream_gets_the_next_epoch(registry: &dyn NodeRegistry) {
     }
 }
 
+/// A node that describes itself is known by that, with a stream or without.
+pub async fn a_description_is_kept(registry: &dyn NodeRegistry) {
+    let enrolled = enroll(registry, 1, "lab").await;
+    for (cores, now) in [(8, at(10)), (16, at(11))] {
+        let capabilities = Capabilities { cores, ..Capabilities::default() };
+        let version = format!("2.{cores}");
+        let sighting =
+            Sighting::Described { capabilities: capabilities.clone(), version: version.clone() };
+        let presence = touch(registry, sighting, now).await;
+        same(&presence.open, &false, "a description opens no stream");
+        let promised =
+            Node { presence, version, capabilities: Some(capabilities), ..enrolled.clone() };
+        same(&get(registry, 1).await, &promised, "a description is read at once");
+    }
+}
+
 /// What an older stream still says is refused and changes nothing.
 pub async fn an_older_stream_is_fenced(registry: &dyn NodeRegistry) {
     enroll(registry, 1, "lab").await;

@@ -65,6 +65,11 @@ async fn write(registry: &dyn NodeRegistry) {
     };
     kept(registry.touch(node_id(1), opened(6), at(4)).await, "a stream can be opened");
     kept(registry.touch(node_id(1), stream, at(5)).await, "a stream can be opened");
+    let described = Sighting::Described {
+        capabilities: Capabilities { cores: 16, ..Capabilities::default() },
+        version: "2.1".to_owned(),
+    };
+    kept(registry.touch(node_id(1), described, at(6)).await, "a node can describe itself");
 }
 
 async fn go_on(registry: &dyn NodeRegistry) {

@@ -1,0 +1,8 @@
+//! The programs as people run them: a hub and nodes as processes of their own, and what is left of
+//! the work when they are killed, frozen, or given bad input.
+
+mod input;
+mod kill;
+mod presence;
+mod rig;
+mod work;

@@ -1,0 +1,214 @@
+//! Processes of a test: a hub, nodes and commands, in a directory of their own and on free ports.
+
+use std::fs::File;
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const CLI: &str = env!("CARGO_BIN_EXE_cortex-cli");
+pub(crate) const NODE: &str = env!("CARGO_BIN_EXE_cortex-node");
+
+/// No wait of a test takes longer than this, even on a loaded machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+
+/// How often a wait asks again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A process that is killed and reaped when the value is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// Ends it as a crash does, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().expect("the process is there");
+        self.0.wait().expect("it can be reaped");
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        let child = &mut self.0;
+        until("the process ends", || child.try_wait().expect("it can be reaped")).code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have been reaped already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A directory with a hub in it, and the commands of one person.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    dir: TempDir,
+    hub: Option<Running>,
+    http: String,
+    grpc: String,
+}
+
+impl Bench {
+    /// Starts a hub on free ports.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let free = "127.0.0.1:0".to_owned();
+        let mut bench = Self { dir, hub: None, http: free.clone(), grpc: free };
+        bench.serve(options);
+        bench
+    }
+
+    /// Starts the hub: again, on the ports that it had.
+    pub(crate) fn serve(&mut self, options: &[&str]) {
+        let mut command = self.command(CLI);
+        command.args(["hub", "serve", "-o", "json", "--data-dir", "hub"]).args(options);
+        command.args(["--http", &self.http, "--grpc", &self.grpc]);
+        let errors = File::options().create(true).append(true).open(self.path("hub.log"));
+        command.stderr(errors.expect("the log can be written"));
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the hub starts");
+        let stdout = child.stdout.take().expect("standard output is piped");
+        let hub = Running(child);
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("the hub's first line");
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
+            panic!("{line:?} is no first line ({error}):\n{}", self.read("hub.log"))
+        });
+        let address = |name: &str| ready[name].as_str().expect("an address").to_owned();
+        self.http = address("http").trim_start_matches("http://").to_owned();
+        self.grpc = address("grpc");
+        self.hub = Some(hub);
+    }
+
+    /// The hub's process.
+    pub(crate) fn hub(&mut self) -> &mut Running {
+        self.hub.as_mut().expect("the hub runs")
+    }
+
+    /// Where the hub's API is.
+    pub(crate) fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// A path below the directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A file's text; empty where there is no such file yet.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Makes an invite with its file `NAME.yaml`.
+    pub(crate) fn invite(&self, name: &str) -> PathBuf {
+        let file = format!("{name}.yaml");
+        self.json(&["invite", "create", "--name", name, "--out", &file]);
+        self.path(&file)
+    }
+
+    /// Enrols and starts a node; returns when the hub shows it online.
+    pub(crate) fn node(&self, name: &str) -> Running {
+        self.invite(name);
+        let node = self.start_node(name);
+        self.until_status(name, "online");
+        node
+    }
+
+    /// Starts the node of `NAME.yaml`.
+    pub(crate) fn start_node(&self, name: &str) -> Running {
+        let mut command = self.command(NODE);
+        let (config, data) = (format!("{name}.yaml"), format!("{name}-data"));
+        command.args(["run", "--config", &config, "--data-dir", &data]);
+        let log = self.path(&format!("{name}.log"));
+        let errors = File::options().create(true).append(true).open(log);
+        command.stdout(Stdio::null()).stderr(errors.expect("the log can be written"));
+        Running(command.spawn().expect("the node starts"))
+    }
+
+    /// Waits until the hub shows a node with this status.
+    pub(crate) fn until_status(&self, name: &str, status: &str) {
+        until(&format!("{name} is {status}"), || {
+            let nodes = self.json(&["node", "list"]);
+            let nodes = nodes["items"].as_array().expect("a list").clone();
+            nodes.into_iter().find(|node| node["name"] == name && node["status"] == status)
+        });
+    }
+
+    /// Starts a task and returns its id.
+    pub(crate) fn detach(&self, node: &str, argv: &[&str]) -> String {
+        let mut args = vec!["exec", node, "--detach", "--"];
+        args.extend(argv);
+        let task = self.json(&args);
+        task["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits for a task's end; the task.
+    pub(crate) fn finish(&self, id: &str) -> Value {
+        self.run(&["task", "wait", id]);
+        self.json(&["task", "show", id])
+    }
+
+    /// Runs a command that has to succeed, and reads its JSON.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(&[&["-o", "json"], args].concat());
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).expect("one JSON document")
+    }
+
+    /// Runs a command to its end, as the hub's first admin.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        let mut command = self.command(CLI);
+        command.env("CORTEX_HUB", format!("http://{}", self.http));
+        command.env("CORTEX_TOKEN_FILE", self.path("hub/admin.token"));
+        command.args(args).output().expect("the command runs")
+    }
+
+    /// A program in the directory, with nothing of the tester's own environment but the path.
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command.env_clear().env("HOME", self.dir.path()).current_dir(self.dir.path());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
+        command
+    }
+}
+
+/// Asks again and again until there is an answer.
+pub(crate) fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(begin.elapsed() < LIMIT, "{what}: not within {LIMIT:?}");
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// What a command wrote to standard output.
+pub(crate) fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).expect("text")
+}
+
+/// What a command wrote to standard error.
+pub(crate) fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).expect("text")
+}
