@@ -123,6 +123,11 @@ impl Connection {
     }
 
     async fn send(&mut self, path: &str, body: Bytes) -> Result<Bytes> {
+        // The hub lets go of connections that are idle for half a minute, as long as other parties
+        // have their turn.
+        if self.sender.ready().await.is_err() {
+            *self = self.api.clone().connect().await?;
+        }
         let request = Request::post(path)
             .header(HOST, self.api.address.to_string())
             .header(AUTHORIZATION, format!("Bearer {}", self.api.token))

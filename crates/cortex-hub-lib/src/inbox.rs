@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cortex_core::report::Ack;
+use cortex_core::report::Report;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -16,6 +17,10 @@ use crate::link::Up;
 
 /// How long a full link may keep acknowledgements waiting before its node counts as too slow.
 const ACK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reports of one node that share a commit. A batch off the wire is at most 1 MiB, and so few are
+/// on their way that the bytes of a commit stay bounded too.
+const SETTLED_AT_ONCE: usize = 256;
 
 /// Serves links until the hub shuts down and all links have ended.
 pub(crate) async fn run(hub: Hub, mut arrivals: mpsc::Receiver<Arrival>) {
@@ -48,14 +53,22 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 async fn serve(hub: Hub, arrival: Arrival) {
     let Arrival { link, mut news } = arrival;
+    // What has come, but was not reports and ends a batch of them.
+    let mut behind = None;
     loop {
-        let up = tokio::select! {
-            // What has come is taken before the stream's end.
-            biased;
-            up = news.recv() => up,
-            () = link.closed.cancelled() => None,
+        let up = match behind.take() {
+            Some(up) => Some(up),
+            None => tokio::select! {
+                // What has come is taken before the stream's end.
+                biased;
+                up = news.recv() => up,
+                () = link.closed.cancelled() => None,
+            },
         };
-        let Some(up) = up else { break };
+        let Some(mut up) = up else { break };
+        if let Up::Reports(reports) = &mut up {
+            behind = gather(reports, &mut news);
+        }
         link.heard(None, clock::now());
         if let Err(fault) = take(&hub, &link, up).await {
             tracing::warn!(node = %link.node().id, %fault, "node broke the protocol");
@@ -64,6 +77,18 @@ async fn serve(hub: Hub, arrival: Arrival) {
         }
     }
     hub.leave(&link).await;
+}
+
+/// Adds the reports that came while the last ones were stored, so that one commit serves all of
+/// them; returns what came behind them.
+fn gather(reports: &mut Vec<Report>, news: &mut mpsc::Receiver<Up>) -> Option<Up> {
+    while reports.len() < SETTLED_AT_ONCE {
+        match news.try_recv().ok()? {
+            Up::Reports(more) => reports.extend(more),
+            other => return Some(other),
+        }
+    }
+    None
 }
 
 async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {

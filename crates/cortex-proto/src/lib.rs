@@ -3,8 +3,10 @@
 //! [`v1`] has the protobuf messages and gRPC services, generated from `proto/` and committed;
 //! `convert` turns them into the checked values of `cortex-core` and back: what comes from outside
 //! is parsed once, here. [`json`] has the shapes of the REST API, [`status`] maps seam errors to
-//! gRPC and back, [`limits`] has the bounds that both sides set on their connections.
+//! gRPC and back, [`limits`] has the bounds that both sides set on their connections, [`codec`] is how
+//! messages get onto them.
 
+pub mod codec;
 #[cfg(feature = "convert")]
 pub mod convert;
 pub mod json;

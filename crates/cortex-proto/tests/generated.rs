@@ -29,6 +29,7 @@ fn generate(root: &Path) -> Vec<(&'static str, Vec<u8>)> {
         .out_dir(out.path())
         .file_descriptor_set_path(&encoded)
         .bytes(".")
+        .codec_path("crate::codec::LeanCodec")
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors.clone())
         .expect("code is generated");

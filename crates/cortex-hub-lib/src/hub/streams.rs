@@ -30,7 +30,7 @@ use crate::trust::challenge::Subject;
 use crate::trust::signing::NodeSigner;
 
 /// Messages of one node that wait to be taken in; then its stream is not read.
-const NEWS_QUEUE: usize = 16;
+const NEWS_QUEUE: usize = 64;
 
 /// What a node says about itself.
 #[derive(Debug)]

@@ -130,8 +130,10 @@ impl Guard {
         }
         match read_policy(sealed.payload.clone()) {
             Ok(policy) => {
-                self.policy = Sha256::digest(&sealed.payload).into();
-                tracing::info!(mode = %policy.mode, "policy in force");
+                let digest = Sha256::digest(&sealed.payload).into();
+                if std::mem::replace(&mut self.policy, digest) != digest {
+                    tracing::info!(mode = %policy.mode, "policy in force");
+                }
                 Ruling::Obey(Order::Adopt(policy))
             }
             Err(error) => {

@@ -1537,7 +1537,8 @@ pub struct TaskReport {
     #[prost(uint32, tag = "2")]
     pub attempt: u32,
     /// Counts the attempt's reports, from 1 without gaps; the same report keeps its number when it is
-    /// sent again.
+    /// sent again. A node that was restarted while the attempt ran no longer knows its numbers: it
+    /// sends one report, the end, with 9223372036854775807.
     #[prost(uint64, tag = "3")]
     pub sequence: u64,
     /// What happened.

@@ -27,8 +27,8 @@ use super::MOST_KNOWN;
 use super::PIECE_BYTES;
 use super::TOTAL_BYTES;
 
-/// How long a report waits for company.
-pub(super) const LINGER: Duration = Duration::from_millis(1);
+/// How long a report waits for company: longer than a small program takes to start and end.
+pub(super) const LINGER: Duration = Duration::from_millis(3);
 
 /// What an output report costs beside its bytes, so that many small ones are bounded as well.
 const REPORT_BYTES: usize = 128;
