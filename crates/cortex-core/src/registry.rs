@@ -19,7 +19,9 @@ use crate::node::Admission;
 use crate::node::Grant;
 use crate::node::Node;
 use crate::node::Presence;
+use crate::node::Renewal;
 use crate::node::Sighting;
+use crate::node::Suspicion;
 use crate::timestamp::Timestamp;
 
 /// Keeps nodes and invites.
@@ -79,7 +81,8 @@ pub trait NodeRegistry: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound`: no such node, or a grant to take back that was never given. `Exists`: another
     /// live node of the owner has the new name. `Precondition`: the node is retired. `Invalid` or
-    /// `Exhausted`: a grant that cannot be given.
+    /// `Exhausted`: a grant that cannot be given. Of a renewal, `Denied`: the node is locked;
+    /// `Conflict`, code `generation_stale`: it was made already, for another key.
     ///
     /// # Cancel safety
     /// If the future is dropped, the changes may or may not be stored.
@@ -122,7 +125,7 @@ pub struct Enrolment {
     pub version: String,
 }
 
-/// A change of a node by people.
+/// A change of a node: by its owner, or by the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeChange {
     /// Gives it another name.
@@ -133,6 +136,10 @@ pub enum NodeChange {
     Cordon(bool),
     /// Refuses its streams until unlocked, or lets it in again.
     Lock(bool),
+    /// Locks it because the hub has this suspicion; unlocking it drops the suspicion.
+    Suspect(Suspicion),
+    /// Moves its join state on; of several that start from one generation, one succeeds.
+    Renew(Renewal),
     /// Removes it for ever: its id is kept so that it is never used again.
     Retire,
     /// Shares it with a user, or changes for what it is shared with them.

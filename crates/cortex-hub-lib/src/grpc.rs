@@ -11,6 +11,7 @@ mod upstream;
 
 use std::sync::Arc;
 
+use axum::middleware::from_fn;
 use axum::middleware::from_fn_with_state;
 use cortex_proto::DESCRIPTOR_SET;
 use cortex_proto::limits::MAX_MESSAGE_BYTES;
@@ -57,5 +58,7 @@ pub(crate) async fn routes(hub: &Hub) -> cortex_core::Result<Routes> {
         .add_service(health)
         .add_service(reflection)
         .into_axum_router();
-    Ok(all.layer(from_fn_with_state(hub.clone(), table::enforce)).into())
+    // The last layer is asked first: which door, then who.
+    let all = all.layer(from_fn_with_state(hub.clone(), table::enforce));
+    Ok(all.layer(from_fn(auth::keep_to_door)).into())
 }

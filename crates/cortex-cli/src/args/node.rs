@@ -32,6 +32,10 @@ pub(crate) enum NodeCommand {
     Unshare(UnshareArgs),
     /// Print with whom a node of yours is shared.
     Shares(NodeName),
+    /// Cut a node off until it is unlocked; its tasks end.
+    Lock(NodeName),
+    /// Let a node in again, also one that the hub locked.
+    Unlock(NodeName),
     /// Remove a node for ever: it is cut off and can only come back with a new invite.
     Remove(NodeName),
 }

@@ -1,4 +1,5 @@
-//! `node list`, `show`, `label`, `cordon`, `uncordon`, `share`, `unshare`, `shares` and `remove`.
+//! `node list`, `show`, `label`, `cordon`, `uncordon`, `share`, `unshare`, `shares`, `lock`, `unlock`
+//! and `remove`.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +37,6 @@ pub(crate) async fn run(program: &Program, command: NodeCommand) -> Result<Exit>
             program.output.item(&node)?;
         }
         NodeCommand::Label(args) => label(program, args).await?,
-        NodeCommand::Cordon(args) => cordon(program, &args.node, true).await?,
-        NodeCommand::Uncordon(args) => cordon(program, &args.node, false).await?,
         NodeCommand::Share(args) => share(program, &args).await?,
         NodeCommand::Unshare(args) => {
             program.client()?.done(Call::delete(grant(&args.node, &args.user))).await?;
@@ -47,6 +46,22 @@ pub(crate) async fn run(program: &Program, command: NodeCommand) -> Result<Exit>
         NodeCommand::Shares(args) => {
             let route = route(&args.node).segment("grants");
             program.output.list(&program.client()?.list::<GrantInfo>(route).await?)?;
+        }
+        NodeCommand::Cordon(args) => {
+            let patch = NodePatch { cordoned: Some(true), ..NodePatch::default() };
+            change(program, &args.node, &patch).await?;
+        }
+        NodeCommand::Uncordon(args) => {
+            let patch = NodePatch { cordoned: Some(false), ..NodePatch::default() };
+            change(program, &args.node, &patch).await?;
+        }
+        NodeCommand::Lock(args) => {
+            let patch = NodePatch { locked: Some(true), ..NodePatch::default() };
+            change(program, &args.node, &patch).await?;
+        }
+        NodeCommand::Unlock(args) => {
+            let patch = NodePatch { locked: Some(false), ..NodePatch::default() };
+            change(program, &args.node, &patch).await?;
         }
         NodeCommand::Remove(args) => remove(program, &args.node).await?,
     }
@@ -119,9 +134,8 @@ fn relabelled(node: &NodeInfo, changes: Vec<LabelChange>) -> BTreeMap<String, St
     labels
 }
 
-async fn cordon(program: &Program, name: &str, cordoned: bool) -> Result<()> {
-    let patch = NodePatch { cordoned: Some(cordoned), ..NodePatch::default() };
-    let node: NodeInfo = program.client()?.patch(route(name), &patch).await?;
+async fn change(program: &Program, name: &str, patch: &NodePatch) -> Result<()> {
+    let node: NodeInfo = program.client()?.patch(route(name), patch).await?;
     program.output.item(&node)
 }
 
@@ -156,6 +170,7 @@ mod tests {
             labels: map(labels),
             cordoned: false,
             locked: false,
+            lock_reason: None,
             version: String::new(),
             capabilities: Some(serde_json::json!({ "labels": map(own) })),
             enrolled_at: String::new(),

@@ -9,6 +9,7 @@ pub mod invites;
 pub mod lists;
 pub mod presence;
 pub mod races;
+pub mod renewals;
 mod reopen;
 #[cfg(test)]
 mod tests;
@@ -74,6 +75,11 @@ pub async fn node_registry(make: impl AsyncFn() -> Arc<dyn NodeRegistry>) {
     grants::a_grant_is_given_changed_and_taken_back(&*make().await).await;
     grants::a_grant_that_makes_no_sense_is_refused(&*make().await).await;
     grants::a_shared_node_is_listed_for_its_grantee(&*make().await).await;
+
+    renewals::a_renewal_moves_the_generation_on(&*make().await).await;
+    renewals::a_stale_renewal_changes_nothing(&*make().await).await;
+    renewals::a_suspected_node_is_locked_until_unlocked(&*make().await).await;
+    renewals::of_racing_renewals_one_wins(&*make().await).await;
 
     lists::nodes_are_listed_by_name_then_by_id(&*make().await).await;
     lists::filters_combine(&*make().await).await;

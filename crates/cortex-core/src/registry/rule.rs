@@ -16,6 +16,7 @@ use crate::invite::Invite;
 use crate::node::Admission;
 use crate::node::Grant;
 use crate::node::MAX_GRANTS;
+use crate::node::JoinState;
 use crate::node::Node;
 use crate::node::Presence;
 use crate::node::Sighting;
@@ -59,6 +60,8 @@ impl Invite {
             identity,
             labels: self.labels.clone(),
             admission: Admission::Active,
+            suspicion: None,
+            join: JoinState::default(),
             cordoned: false,
             capabilities: None,
             version: enrolment.version.clone(),
@@ -92,7 +95,10 @@ impl Node {
     ///
     /// # Errors
     /// `Precondition`, code `node_retired`; `Invalid`, code `grant_to_owner`; `Exhausted`, code
-    /// `too_many_grants`; `NotFound`, code `grant_not_found`. The node is then left as it was.
+    /// `too_many_grants`; `NotFound`, code `grant_not_found`. Of a renewal also
+    /// `Denied` and `Conflict`, as of [`NodeRegistry::amend`]. The node is then left as it was.
+    ///
+    /// [`NodeRegistry::amend`]: super::NodeRegistry::amend
     pub fn amend(&mut self, changes: Vec<NodeChange>) -> Result<()> {
         let mut amended = self.clone();
         for change in changes {
@@ -111,8 +117,22 @@ impl Node {
             NodeChange::Relabel(labels) => self.labels = labels,
             NodeChange::Cordon(cordoned) => self.cordoned = cordoned,
             NodeChange::Lock(true) => self.admission = Admission::Locked,
-            NodeChange::Lock(false) => self.admission = Admission::Active,
-            NodeChange::Retire => self.admission = Admission::Retired,
+            NodeChange::Lock(false) => {
+                self.admission = Admission::Active;
+                self.suspicion = None;
+            }
+            NodeChange::Suspect(suspicion) => {
+                self.admission = Admission::Locked;
+                self.suspicion = Some(suspicion);
+            }
+            NodeChange::Renew(renewal) => {
+                self.expect_admitted("renew certificate")?;
+                self.join.renew(&renewal)?;
+            }
+            NodeChange::Retire => {
+                self.admission = Admission::Retired;
+                self.suspicion = None;
+            }
             NodeChange::Grant(user, grant) => self.share(user, grant)?,
             NodeChange::Ungrant(user) => {
                 let taken = self.grants.remove(&user);
@@ -145,7 +165,7 @@ impl Node {
     /// was.
     pub fn sight(&mut self, sighting: Sighting, now: Timestamp) -> Result<()> {
         if matches!(sighting, Sighting::Opened { .. } | Sighting::Described { .. }) {
-            self.expect_admitted()?;
+            self.expect_admitted("open stream")?;
         }
         self.presence.apply(&sighting, now)?;
         match sighting {
@@ -162,14 +182,14 @@ impl Node {
         Ok(())
     }
 
-    fn expect_admitted(&self) -> Result<()> {
+    pub(super) fn expect_admitted(&self, operation: &'static str) -> Result<()> {
         let (state, code) = match self.admission {
             Admission::Active => return Ok(()),
             Admission::Locked => ("locked", "node_locked"),
             Admission::Retired => ("removed", "node_retired"),
         };
         let message = format!("node \"{}\" is {state}", self.name);
-        Err(Error::new(Kind::Denied, "open stream", message).with_code(code))
+        Err(Error::new(Kind::Denied, operation, message).with_code(code))
     }
 }
 

@@ -21,12 +21,14 @@ pub(super) enum Rule {
 }
 
 /// Every call by its path. What is not here is not answered.
-pub(super) const CALLS: [(&str, Rule); 10] = [
+pub(super) const CALLS: [(&str, Rule); 12] = [
     ("/cortex.v1.AgentOrchestrator/ReportHealth", Rule::Node),
     ("/cortex.v1.AgentOrchestrator/SyncConfiguration", Rule::Node),
     ("/cortex.v1.AgentOrchestrator/TaskStream", Rule::Node),
     ("/cortex.v1.EnrollmentService/BeginEnrollment", Rule::Anybody),
+    ("/cortex.v1.EnrollmentService/BeginRenewal", Rule::Anybody),
     ("/cortex.v1.EnrollmentService/FinishEnrollment", Rule::Anybody),
+    ("/cortex.v1.EnrollmentService/FinishRenewal", Rule::Anybody),
     ("/cortex.v1.TokenService/IssueToken", Rule::Anybody),
     ("/cortex.v1.TokenService/RequestChallenge", Rule::Anybody),
     ("/grpc.health.v1.Health/Check", Rule::Anybody),

@@ -32,6 +32,8 @@ use crate::uplink::Uplink;
 use super::Parts;
 use super::Shared;
 use super::Status;
+use super::credentials::Credentials;
+use super::credentials::kept;
 
 /// Messages from the hub that may wait for the runner; more wait on the hub.
 const INBOX_SLOTS: usize = 256;
@@ -94,6 +96,8 @@ impl Driver {
         let authority =
             Authority { hub: member.hub, node: member.node, task_keys: member.task_keys.clone() };
         let (data_dir, key) = (self.parts.identity.dir().to_path_buf(), self.parts.identity.key());
+        let (hub, node) = (member.hub, member.node);
+        let credentials = Credentials::new(self.parts.identity.join_state(member));
         let runner = Runner::open(
             self.parts.identity,
             authority,
@@ -109,13 +113,8 @@ impl Driver {
         let running = runner.running();
         let uplink = Uplink {
             destination: destination(&self.parts.config),
-            membership: Membership {
-                hub: member.hub,
-                node: member.node,
-                generation: member.generation,
-                boot: BootId::generate(),
-                key,
-            },
+            membership: Membership { hub, node, boot: BootId::generate(), key },
+            credentials: Arc::new(credentials),
             outbox: Arc::clone(&outbox),
             inbox: downlink,
             capabilities: self.parts.discovery.view(),
@@ -194,10 +193,13 @@ impl Driver {
                 .with_code("not_enrolled")
                 .with_hint("ask the hub's owner for an invite, and put it into the configuration")
         })?;
+        let (number, tls_key) = self.parts.identity.first_tls_key()?;
+        let csr = tls_key.request()?;
         let application = Application {
             hub: self.parts.config.hub.id,
             invite: invite.id(),
             secret: invite.secret(),
+            csr: &csr,
             host_name: &self.parts.host_name,
             version: &self.parts.version,
         };
@@ -217,6 +219,7 @@ impl Driver {
             name: enrolled.name,
             task_keys: enrolled.task_keys,
             generation: enrolled.generation,
+            certificate: enrolled.certificate.map(|issued| kept(issued, number)),
         };
         self.parts.identity.keep(enrolment.clone())?;
         tracing::info!(node = %enrolment.node, name = enrolment.name, "enrolled");

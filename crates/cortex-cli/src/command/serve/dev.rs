@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::context;
 use crate::command::serve::Addresses;
 use crate::command::serve::reachable;
+use crate::command::serve::url_of;
 use crate::context::Context;
 use crate::context::Secret;
 use crate::context::choice::read_token;
@@ -82,7 +83,7 @@ pub(crate) async fn begin(
             return None;
         }
     };
-    match remember(addresses, &token) {
+    match remember(url_of(hub.config(), addresses), &token) {
         Ok(()) => {
             program.output.note(format_args!("  context      {CONTEXT}, for all further commands"));
         }
@@ -100,13 +101,8 @@ pub(crate) async fn begin(
     Some(local)
 }
 
-fn remember(addresses: Addresses, token: &Secret) -> Result<()> {
-    let context = Context {
-        hub: format!("http://{}", reachable(addresses.http)),
-        ca: None,
-        token: Some(token.clone()),
-        login: None,
-    };
+fn remember(hub: String, token: &Secret) -> Result<()> {
+    let context = Context { hub, ca: None, token: Some(token.clone()), login: None };
     context::file()?.update(|contexts| {
         contexts.contexts.insert(CONTEXT.to_owned(), context);
         contexts.current = Some(CONTEXT.to_owned());

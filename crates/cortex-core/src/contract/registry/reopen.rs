@@ -23,7 +23,9 @@ use crate::id::BootId;
 use crate::invite::Fate;
 use crate::node::Grant;
 use crate::node::Health;
+use crate::node::Renewal;
 use crate::node::Sighting;
+use crate::node::Suspicion;
 use crate::registry::InviteAct;
 use crate::registry::NodeChange;
 use crate::registry::NodeRegistry;
@@ -67,6 +69,10 @@ async fn write(registry: &dyn NodeRegistry) {
     );
     let share = vec![NodeChange::Grant(user(2), Grant::Manage)];
     kept(registry.amend(node_id(1), share, at(3)).await, "a node can be shared");
+    let renew = vec![NodeChange::Renew(Renewal { generation: 1, key: [7; 32] })];
+    kept(registry.amend(node_id(1), renew, at(3)).await, "a node can renew");
+    let suspect = vec![NodeChange::Suspect(Suspicion::Cloned)];
+    kept(registry.amend(node_id(3), suspect, at(3)).await, "a node can be suspected");
     let capabilities = Capabilities { cores: 8, ..Capabilities::default() };
     let stream = Sighting::Opened {
         boot: BootId::from_bytes([7; 16]),

@@ -48,6 +48,7 @@ enum Fault {
     LosesBeats,
     LetsLockedIn,
     RevivesRetired,
+    RenewsTwice,
     ListsRetired,
     IgnoresLabels,
     ListsByIdOnly,
@@ -161,10 +162,12 @@ impl NodeRegistry for Faulty {
             }
             return self.inner.get(id).await;
         }
+        let renews = changes.iter().any(|change| matches!(change, NodeChange::Renew(_)));
         let changed = self.inner.amend(id, changes, now).await;
         let forgiven = match self.fault {
             Fault::SharesNames => Kind::Exists,
             Fault::RevivesRetired => Kind::Precondition,
+            Fault::RenewsTwice if renews => Kind::Conflict,
             _ => return changed,
         };
         match changed {
@@ -214,6 +217,7 @@ async fn the_suite_sees_every_fault() {
         (Fault::LosesBeats, "a beat is read at once"),
         (Fault::LetsLockedIn, "a locked node opens no stream"),
         (Fault::RevivesRetired, "of a retired node is refused"),
+        (Fault::RenewsTwice, "of two copies"),
         (Fault::ListsRetired, "is not listed unless asked for"),
         (Fault::IgnoresLabels, "exactly the nodes that fit"),
         (Fault::ListsByIdOnly, "by name, then by id"),

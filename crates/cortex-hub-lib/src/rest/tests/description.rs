@@ -18,7 +18,7 @@ use super::rig::request;
 use crate::clock;
 
 /// Routes for anybody. A new one is a decision, and is written down here too.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 12] = [
     "GET /api/docs",
     "GET /api/docs/",
     "GET /api/docs/{file}",
@@ -28,6 +28,8 @@ const PUBLIC: [&str; 10] = [
     "GET /readyz",
     "POST /api/login",
     "POST /api/logout",
+    "POST /api/nodes/cert-request",
+    "POST /api/nodes/cert-request/challenge",
     "POST /api/refresh",
 ];
 
