@@ -179,6 +179,8 @@ mod tests {
             identity: [0; 32],
             labels: BTreeMap::new(),
             admission: Admission::Active,
+            suspicion: None,
+            join: cortex_core::node::JoinState::default(),
             cordoned: false,
             capabilities: None,
             version: String::new(),

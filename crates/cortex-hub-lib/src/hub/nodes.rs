@@ -173,7 +173,12 @@ fn need_of(change: &NodeChange) -> Hold {
         | NodeChange::Relabel(_)
         | NodeChange::Cordon(_)
         | NodeChange::Lock(_) => Hold::Manage,
-        NodeChange::Retire | NodeChange::Grant(..) | NodeChange::Ungrant(_) => Hold::Own,
+        // Those that the hub makes by itself are here so that people cannot pass for it lightly.
+        NodeChange::Retire
+        | NodeChange::Grant(..)
+        | NodeChange::Ungrant(_)
+        | NodeChange::Suspect(_)
+        | NodeChange::Renew(_) => Hold::Own,
     }
 }
 
