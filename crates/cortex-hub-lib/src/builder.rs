@@ -144,6 +144,7 @@ impl HubBuilder {
         let mut names = config.alternative_names.clone();
         names.push(config.node_host.clone());
         let trust = Trust::open(&config.data_dir, &names, clock::now())?;
+        store.set_hub(trust.hub());
         let registry = self.registry.unwrap_or_else(|| store.registry());
         let sessions = self.sessions.unwrap_or_else(|| store.sessions());
         close_stale_streams(&*registry).await?;
@@ -151,6 +152,7 @@ impl HubBuilder {
         let feed = Arc::new(Feed::default());
         let metrics = Metrics::default();
         let dispatch = Dispatch::load(
+            trust.hub(),
             sessions.clone(),
             links.clone(),
             feed.clone(),

@@ -14,6 +14,7 @@ mod sweep;
 use std::sync::Arc;
 
 use cortex_core::Result;
+use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
@@ -39,6 +40,7 @@ use crate::metrics::Metrics;
 /// Moves tasks through their lives.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
+    hub: HubId,
     store: Arc<dyn SessionStore>,
     links: Arc<Table>,
     feed: Arc<Feed>,
@@ -50,13 +52,14 @@ pub(crate) struct Dispatch {
 impl Dispatch {
     /// Rebuilds what is open from the store; nodes get the restart's grace to come back.
     pub(crate) async fn load(
+        hub: HubId,
         store: Arc<dyn SessionStore>,
         links: Arc<Table>,
         feed: Arc<Feed>,
         metrics: Metrics,
         limits: Limits,
     ) -> Result<Self> {
-        let dispatch = Self { store, links, feed, metrics, limits, open: Open::default() };
+        let dispatch = Self { hub, store, links, feed, metrics, limits, open: Open::default() };
         let deadline = clock::now() + dispatch.limits.restart_grace();
         for task in dispatch.store.tasks(TaskFilter::open()).await? {
             if let Some(node) = task.node {

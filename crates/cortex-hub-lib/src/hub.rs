@@ -2,10 +2,12 @@
 //! applied. It knows neither HTTP nor gRPC nor SQL.
 
 mod admission;
+mod audit;
 mod follow;
 mod invites;
 mod log;
 mod nodes;
+mod receipts;
 mod repeat;
 mod sessions;
 mod streams;
@@ -29,12 +31,15 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use admission::Applicant;
 pub(crate) use admission::NodeToken;
+pub use audit::AuditReader;
 pub use follow::Follow;
 pub use follow::OutputCursor;
 pub use follow::OutputFollower;
 pub use invites::InviteDraft;
 pub use invites::IssuedInvite;
 pub use log::LogReader;
+pub use receipts::Part as ReceiptPart;
+pub use receipts::ReceiptReader;
 pub(crate) use streams::Opened;
 pub(crate) use streams::Registration;
 pub(crate) use streams::StreamClaim;

@@ -58,8 +58,10 @@ pub(crate) enum Up {
 pub(crate) enum CloseReason {
     /// A newer stream of the same node was opened.
     TakenOver,
-    /// The node was locked or removed.
-    Revoked,
+    /// The node was locked.
+    Locked,
+    /// The node was removed.
+    Removed,
     /// The hub shuts down.
     Shutdown,
     /// Nothing was heard for too long.

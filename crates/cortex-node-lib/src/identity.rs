@@ -30,6 +30,8 @@ use zeroize::Zeroizing;
 const KEY_FILE: &str = "identity.key";
 const ENROLMENT_FILE: &str = "enrolment.json";
 const LOCK_FILE: &str = "lock";
+/// Written by the runner.
+const JOURNAL_FILE: &str = "journal";
 const OPERATION: &str = "open data directory";
 
 /// The node's data directory, open and locked.
@@ -121,6 +123,23 @@ impl Identity {
             .expect("ids, texts and keys always have a JSON form");
         files::write_atomically(&path, &text).map_err(|error| cannot(&path, "write", error))?;
         self.enrolment = Some(enrolment);
+        Ok(())
+    }
+}
+
+impl Identity {
+    /// Erases the enrolment, the key, and the journal: this node is no more.
+    ///
+    /// The enrolment goes first: whatever is left by a crash in between is a node that was never
+    /// enrolled.
+    ///
+    /// # Errors
+    /// `Denied`: a file cannot be removed.
+    pub(crate) fn erase(&self) -> Result<()> {
+        for name in [ENROLMENT_FILE, KEY_FILE, JOURNAL_FILE] {
+            let path = self.dir.join(name);
+            files::erase(&path).map_err(|error| cannot(&path, "erase", error))?;
+        }
         Ok(())
     }
 }

@@ -26,6 +26,10 @@ pub(crate) enum NodeCommand {
     Cordon(NodeName),
     /// Send new tasks here again.
     Uncordon(NodeName),
+    /// Lock a node out: its stream is closed and its tasks end at once.
+    Lock(NodeName),
+    /// Let a locked node in again.
+    Unlock(NodeName),
     /// Remove a node for ever: it is cut off and can only come back with a new invite.
     Remove(NodeName),
 }

@@ -1,4 +1,4 @@
-//! `node list`, `show`, `label`, `cordon`, `uncordon` and `remove`.
+//! `node list`, `show`, `label`, `cordon`, `uncordon`, `lock`, `unlock` and `remove`.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,8 @@ pub(crate) async fn run(program: &Program, command: NodeCommand) -> Result<Exit>
         NodeCommand::Label(args) => label(program, args).await?,
         NodeCommand::Cordon(args) => cordon(program, &args.node, true).await?,
         NodeCommand::Uncordon(args) => cordon(program, &args.node, false).await?,
+        NodeCommand::Lock(args) => lock(program, &args.node, true).await?,
+        NodeCommand::Unlock(args) => lock(program, &args.node, false).await?,
         NodeCommand::Remove(args) => remove(program, &args.node).await?,
     }
     Ok(Exit::OK)
@@ -95,6 +97,12 @@ fn relabelled(node: &NodeInfo, changes: Vec<LabelChange>) -> BTreeMap<String, St
 
 async fn cordon(program: &Program, name: &str, cordoned: bool) -> Result<()> {
     let patch = NodePatch { cordoned: Some(cordoned), ..NodePatch::default() };
+    let node: NodeInfo = program.client()?.patch(route(name), &patch).await?;
+    program.output.item(&node)
+}
+
+async fn lock(program: &Program, name: &str, locked: bool) -> Result<()> {
+    let patch = NodePatch { locked: Some(locked), ..NodePatch::default() };
     let node: NodeInfo = program.client()?.patch(route(name), &patch).await?;
     program.output.item(&node)
 }

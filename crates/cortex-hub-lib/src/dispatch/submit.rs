@@ -106,7 +106,7 @@ impl Dispatch {
                     return;
                 }
                 let message = format!("no node took the task within {waited:?}: {reason}");
-                TaskEvent::Ended { attempt: task.attempt, outcome: Outcome::Broken { message } }
+                TaskEvent::ended(task.attempt, Outcome::Broken { message })
             }
         };
         match self.append_event(task, event).await {

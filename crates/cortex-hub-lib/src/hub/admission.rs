@@ -3,6 +3,9 @@
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
+use cortex_core::audit::Object;
 use cortex_core::id::InviteId;
 use cortex_core::id::NodeId;
 use cortex_core::node::Admission;
@@ -15,6 +18,8 @@ use ed25519_dalek::Signature;
 use ed25519_dalek::VerifyingKey;
 
 use super::Hub;
+use crate::audit::Note;
+use crate::audit::carrying;
 use crate::clock;
 use crate::feed::Change;
 use crate::trust::challenge::Subject;
@@ -78,17 +83,38 @@ impl Hub {
             version: applicant.version,
         };
         let hub = self.clone();
-        let enrolled =
-            self.finish(async move { hub.inner.registry.enroll(enrolment, now).await }).await;
-        let node = enrolled.inspect_err(|error| {
-            self.metrics().enrolments_refused.inc();
-            tracing::warn!(invite = %applicant.invite, host = %applicant.host_name.escape_debug(), %error, "enrolment refused");
-        })?;
+        let enrolled = self.finish(async move { hub.enrol(enrolment).await }).await;
+        let node = match enrolled {
+            Ok(node) => node,
+            Err(error) => {
+                self.metrics().enrolments_refused.inc();
+                let host = applicant.host_name.escape_debug();
+                tracing::warn!(invite = %applicant.invite, %host, %error, "enrolment refused");
+                let note = Note::refusal(Action::NodeEnrol, Object::Invite(applicant.invite));
+                self.inner.store.audit().refused(note.detail(error.code())).await;
+                return Err(error);
+            }
+        };
         self.metrics().enrolments.inc();
         tracing::info!(node = %node.id, name = %node.name, "node enrolled");
         self.inner.feed.announce(Change::Node(std::sync::Arc::new(node.clone())));
         let key = self.trust().signer().for_node(node.id).verifying_key();
         Ok(Welcome { node, task_keys: vec![key.to_bytes()], generation: FIRST_GENERATION })
+    }
+
+    /// Makes the node and records it. Whose it is, only its invite says: the store's transaction adds
+    /// that to the note; for a registry that is not the hub's own, it is added here.
+    async fn enrol(&self, enrolment: Enrolment) -> Result<Node> {
+        let new = enrolment.node;
+        let note = Note::of(Actor::Node(new), Action::NodeEnrol, Object::Node(new));
+        let enrolled = self.inner.registry.enroll(enrolment, clock::now());
+        let (enrolled, left) = carrying(note, enrolled).await;
+        let node = enrolled?;
+        if let Some(note) = left.filter(|_| node.id == new) {
+            let note = note.owned_by(node.owner).detail(node.name.clone());
+            self.inner.store.audit().append(note).await?;
+        }
+        Ok(node)
     }
 
     /// A challenge for a node that wants a token; unknown nodes get one just like known ones.
@@ -98,6 +124,19 @@ impl Hub {
 
     /// Issues an access token to a node that proves possession of its identity key.
     pub(crate) async fn issue_token(
+        &self,
+        id: NodeId,
+        challenge: &[u8; CHALLENGE_LEN],
+        signature: &[u8],
+    ) -> Result<Issued> {
+        let issued = self.try_issue_token(id, challenge, signature).await;
+        if let Err(error) = &issued {
+            self.node_refused(id, error).await;
+        }
+        issued
+    }
+
+    async fn try_issue_token(
         &self,
         id: NodeId,
         challenge: &[u8; CHALLENGE_LEN],

@@ -7,6 +7,8 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Object;
 use cortex_core::capability::Selector;
 use cortex_core::capability::check_labels;
 use cortex_core::id::NodeId;
@@ -18,6 +20,7 @@ use cortex_core::registry::NodeFilter;
 use super::Hub;
 use super::check_access;
 use super::check_scope;
+use crate::audit::Note;
 use crate::clock;
 use crate::feed::Change;
 use crate::link::CloseReason;
@@ -62,22 +65,35 @@ impl Hub {
     /// manage. `Invalid`: the name or a label. `Exists`: the name is taken.
     pub async fn amend_node(&self, who: &Principal, key: &str, change: NodeChange) -> Result<Node> {
         check_change(&change)?;
-        let id = self.find_node(who, key, Scope::Manage).await?.id;
+        let node = self.find_node(who, key, Scope::Manage).await?;
+        let note = Note::by(who, action_of(&change), Object::Node(node.id))
+            .owned_by(node.owner)
+            .detail(words_of(&node, &change));
         let hub = self.clone();
-        self.finish(async move { hub.amend(id, change).await }).await
+        self.finish(async move { hub.amend(node.id, change, note).await }).await
     }
 
-    async fn amend(&self, id: NodeId, change: NodeChange) -> Result<Node> {
-        let mut node = self.inner.registry.amend(id, change, clock::now()).await?;
-        if let Some(link) = self.inner.links.get(id) {
-            if node.admission == Admission::Active {
-                link.update(Arc::new(node.clone()));
-            } else {
-                link.close(CloseReason::Revoked);
+    async fn amend(&self, id: NodeId, change: NodeChange, note: Note) -> Result<Node> {
+        let amended = self.inner.registry.amend(id, change, clock::now());
+        let mut node = self.recorded(note, amended).await?;
+        let ended = match node.admission {
+            Admission::Active => None,
+            Admission::Locked => Some((CloseReason::Locked, "the node was locked")),
+            _ => Some((CloseReason::Removed, "the node was removed")),
+        };
+        match ended {
+            None => {
+                if let Some(link) = self.inner.links.get(id) {
+                    link.update(Arc::new(node.clone()));
+                }
             }
-        }
-        if node.admission != Admission::Active {
-            self.trust().tokens().revoke(Holder::Node(id), clock::now());
+            Some((reason, words)) => {
+                self.trust().tokens().revoke(Holder::Node(id), clock::now());
+                if let Some(link) = self.inner.links.get(id) {
+                    link.close(reason);
+                }
+                self.inner.dispatch.node_revoked(id, words).await;
+            }
         }
         self.inner.links.overlay(&mut node);
         self.inner.feed.announce(Change::Node(Arc::new(node.clone())));
@@ -138,6 +154,31 @@ fn not_found(key: &str) -> Error {
     Error::new(ErrorKind::NotFound, "find node", format!("no node \"{key}\""))
         .with_code("node_not_found")
         .with_hint("cortex-cli node list")
+}
+
+fn action_of(change: &NodeChange) -> Action {
+    match change {
+        NodeChange::Rename(_) => Action::NodeRename,
+        NodeChange::Relabel(_) => Action::NodeLabel,
+        NodeChange::Cordon(true) => Action::NodeCordon,
+        NodeChange::Cordon(false) => Action::NodeUncordon,
+        NodeChange::Lock(true) => Action::NodeLock,
+        NodeChange::Lock(false) => Action::NodeUnlock,
+        _ => Action::NodeRemove,
+    }
+}
+
+/// What a change is recorded as, beside its action: the node's name, and what it becomes.
+fn words_of(node: &Node, change: &NodeChange) -> String {
+    match change {
+        NodeChange::Rename(name) => format!("{} to {name}", node.name),
+        NodeChange::Relabel(labels) => {
+            let labels: Vec<_> =
+                labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("{} to {}", node.name, labels.join(","))
+        }
+        _ => node.name.clone(),
+    }
 }
 
 fn check_change(change: &NodeChange) -> Result<()> {

@@ -88,6 +88,14 @@ impl Hub {
         token: &NodeToken,
         claim: &StreamClaim,
     ) -> Result<Opened> {
+        let opened = self.try_open_stream(token, claim).await;
+        if let Err(error) = &opened {
+            self.node_refused(token.node, error).await;
+        }
+        opened
+    }
+
+    async fn try_open_stream(&self, token: &NodeToken, claim: &StreamClaim) -> Result<Opened> {
         let now = clock::now();
         self.trust().challenges().redeem(&claim.nonce, Subject::Stream(token.node), now)?;
         let node = self.node_of(token).await?;

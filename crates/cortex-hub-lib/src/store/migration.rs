@@ -1,5 +1,6 @@
 //! The steps that bring a database to this version's tables.
 
+mod m2026_11_22_audit;
 mod m2026_11_22_first;
 
 use sea_orm_migration::MigrationTrait;
@@ -11,6 +12,9 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m2026_11_22_first::Migration)]
+        vec![
+            Box::new(m2026_11_22_first::Migration),
+            Box::new(m2026_11_22_audit::Migration),
+        ]
     }
 }

@@ -50,7 +50,7 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
     }
     for (outcome, number) in outcomes().into_iter().zip(10..) {
         written.push(submitted(number));
-        written.push(Happening::task(task(number), TaskEvent::Ended { attempt: 0, outcome }));
+        written.push(Happening::task(task(number), TaskEvent::ended(0, outcome)));
     }
     written.push(Happening::Detached { node: node(1) });
     written.push(Happening::Closed);

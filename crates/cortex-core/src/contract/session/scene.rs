@@ -67,7 +67,7 @@ pub(super) fn started(number: u8, attempt: u32) -> Happening {
 
 pub(super) fn ended(number: u8, attempt: u32, code: i32) -> Happening {
     let outcome = Outcome::Exited { code };
-    Happening::task(task(number), TaskEvent::Ended { attempt, outcome })
+    Happening::task(task(number), TaskEvent::ended(attempt, outcome))
 }
 
 pub(super) fn output(number: u8, stream: Stream, offset: u64, data: impl Into<Bytes>) -> Happening {

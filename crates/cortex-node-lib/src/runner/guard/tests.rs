@@ -80,7 +80,7 @@ fn tasks_must_be_planned_against_the_newest_policy() {
     // Mode PERMISSIVE: field 1, value 2.
     let policy: &[u8] = &[0x08, 0x02];
     let configured = sealed(Kind::Policy, POLICY_TYPE, policy, |_| ());
-    let ruling = guard.configured_policy(&configured, NOW);
+    let ruling = guard.judge_apart(configured, NOW);
     assert!(matches!(ruling, Ruling::Obey(Order::Adopt(_))), "{ruling:?}");
     let planned = |envelope: &mut Envelope| {
         envelope.epoch = 3;
@@ -107,9 +107,9 @@ fn a_policy_of_the_configuration_is_no_message_of_a_stream() {
     let configured = sealed(Kind::Policy, POLICY_TYPE, &[0x08, 0x02], |_| ());
     assert!(matches!(guard.judge(configured, NOW), Ruling::Ignore), "epoch 0 is fenced");
     let streamed = sealed(Kind::Policy, POLICY_TYPE, &[0x08, 0x02], |envelope| envelope.epoch = 1);
-    assert!(matches!(guard.configured_policy(&streamed, NOW), Ruling::Ignore));
+    assert!(matches!(guard.judge_apart(streamed, NOW), Ruling::Ignore));
     let task = sealed(Kind::Task, TASK_TYPE, b"", |_| ());
-    assert!(matches!(guard.configured_policy(&task, NOW), Ruling::Ignore), "a task is no policy");
+    assert!(matches!(guard.judge_apart(task, NOW), Ruling::Ignore), "a task is no policy");
 }
 
 #[test]
