@@ -6,6 +6,8 @@ mod access;
 mod admission;
 mod interop;
 mod programs;
+mod receipts;
 mod restart;
+mod revocation;
 mod sandbox;
 mod tasks;

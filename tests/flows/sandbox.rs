@@ -18,6 +18,7 @@ use cortex_hub_lib::InviteDraft;
 use cortex_hub_lib::TaskDraft;
 use cortex_node_lib::Node;
 use cortex_node_lib::NodeBuilder;
+use cortex_node_lib::Status;
 use cortex_node_lib::config::Environment;
 use cortex_node_lib::config::NodeConfig;
 use secrecy::ExposeSecret as _;
@@ -129,6 +130,22 @@ impl Sandbox {
         name: &str,
         equip: impl FnOnce(NodeBuilder) -> NodeBuilder,
     ) -> RunningNode {
+        let running = self.run_node(config, name, equip);
+        wait(running.node.wait_online()).await.expect("the node comes online");
+        running
+    }
+
+    /// Starts a node once more that was invited under this name; does not wait for it.
+    pub(crate) fn restart_node(&self, name: &str) -> RunningNode {
+        self.run_node(&self.path(&format!("{name}.yaml")), name, |builder| builder)
+    }
+
+    fn run_node(
+        &self,
+        config: &Path,
+        name: &str,
+        equip: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> RunningNode {
         let loaded = NodeConfig::load(config, &Environment::empty()).expect("a good file");
         let mut config = loaded.config.drain(Duration::ZERO);
         config.data_dir = self.path(&format!("{name}-data"));
@@ -136,7 +153,6 @@ impl Sandbox {
         let (node, driver) = builder.build().expect("the node is built");
         let stop = CancellationToken::new();
         let done = tokio::spawn(driver.run(stop.clone()));
-        wait(node.wait_online()).await.expect("the node comes online");
         RunningNode { node, name: name.to_owned(), running: Running { stop, done } }
     }
 
@@ -168,6 +184,11 @@ impl Sandbox {
 }
 
 impl RunningNode {
+    /// How the node stands to its hub.
+    pub(crate) fn status(&self) -> tokio::sync::watch::Receiver<Status> {
+        self.node.status()
+    }
+
     /// Waits until the node ends by itself; returns how.
     pub(crate) async fn ended(self) -> cortex_core::Result<()> {
         wait(self.running.done).await.expect("it does not panic")

@@ -104,7 +104,8 @@ class Attempt:
         stopping = asyncio.create_task(self._stop.wait())
         limit = order.timeout_ms / 1000 or None
         await asyncio.wait({exited, stopping}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        ended_by_us = None if exited.done() else await _end_group(process.pid, self._grace if self._grace is not None else order.grace_ms / 1000)
+        grace = order.grace_ms / 1000 if self._grace is None else self._grace
+        ended_by_us = None if exited.done() else await _end_group(process.pid, grace)
         code = await exited
         await asyncio.gather(*pumps)
         process._transport.close()  # Pipes that a background process holds; there is no public way.

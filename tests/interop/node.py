@@ -364,7 +364,8 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     if arguments.self_test:
-        print(f"the vector holds; {self_test()} flipped bits refused")
+        receipt_self_test()
+        print(f"the vectors hold; {self_test()} flipped bits refused")
     elif arguments.config and arguments.data_dir:
         asyncio.run(serve(arguments))
     else:

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, on a real disk.
 
 mod accounts;
+mod audit;
 mod contracts;
 mod crash;
 mod migrated;

@@ -148,7 +148,8 @@ impl Transactions {
 
     /// Takes the end of the audit log's chain, which is put back after the commit.
     fn chain(&mut self) -> Result<Head> {
-        if let Some(chain) = self.chain.take() {
+        // An empty chain begins with the hub, of whom nobody may have spoken before.
+        if let Some(chain) = self.chain.take().filter(|chain| chain.count > 0) {
             return Ok(chain);
         }
         let newest = self.rows.audit_head();
