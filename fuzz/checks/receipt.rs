@@ -12,10 +12,8 @@ pub fn check(data: &[u8]) {
         assert_eq!(parsed.to_bytes(), statement, "one receipt has one form");
     }
     let key = SigningKey::from_bytes(&[8; 32]);
-    let signed = Signed {
-        statement: statement.to_vec().into(),
-        signature: signature.to_vec().into(),
-    };
+    let signed =
+        Signed { statement: statement.to_vec().into(), signature: signature.to_vec().into() };
     if signed.verify(key.verifying_key().as_bytes()).is_ok() {
         let parsed = parsed.expect("only the vector is signed, and that is a receipt");
         assert_eq!(parsed.sign(&key), signed);

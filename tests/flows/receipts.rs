@@ -1,6 +1,7 @@
 //! What a real node countersigns, read back from a real hub and checked to the last byte.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
@@ -48,7 +49,10 @@ async fn verified(sandbox: &Sandbox, session: SessionId) -> Vec<Receipt> {
     assert_eq!(chain, reader.end());
     for (receipt, [out, err]) in &found {
         if let Output::Known { stdout, stderr } = receipt.output {
-            assert_eq!((out.clone().finish(stdout.cut), err.clone().finish(stderr.cut)), (stdout, stderr));
+            assert_eq!(
+                (out.clone().finish(stdout.cut), err.clone().finish(stderr.cut)),
+                (stdout, stderr)
+            );
         }
     }
     found.into_iter().map(|(receipt, _)| receipt).collect()
@@ -66,7 +70,7 @@ async fn every_end_is_countersigned_with_all_the_output() {
     }
     let killed = sandbox.submit(session, sh("echo on; sleep 300")).await;
     while sandbox.hub.task(&sandbox.who, killed.id).await.unwrap().output.stdout.stored == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     sandbox.hub.cancel(&sandbox.who, killed.id, "enough").await.unwrap();
     assert_eq!(sandbox.finish(&killed).await.state, State::Cancelled);
@@ -88,6 +92,25 @@ async fn every_end_is_countersigned_with_all_the_output() {
     assert_eq!(verified(&sandbox, session).await.len(), 5);
     let output = sandbox.hub.output(&sandbox.who, killed.id, Stream::Stdout, 0, 9).await.unwrap();
     assert_eq!(output.data, &b"on\n"[..]);
+    node.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_crashed_states_that_it_forgot_the_output() {
+    let sandbox = Sandbox::start().await;
+    let node = sandbox.node("lab").await;
+    let session = sandbox.session(&[&node]).await;
+    let task = sandbox.submit(session, sh("echo on; sleep 300")).await;
+    while sandbox.hub.task(&sandbox.who, task.id).await.unwrap().output.stdout.stored == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    node.crash().await;
+    let node = sandbox.restart_node("lab");
+    assert_eq!(sandbox.finish(&task).await.state, State::Interrupted);
+    let receipts = verified(&sandbox, session).await;
+    let [receipt] = receipts.as_slice() else { panic!("{receipts:?}") };
+    assert_eq!((receipt.ending.kind, receipt.output), (EndingKind::Interrupted, Output::Forgotten));
     node.stop().await;
     sandbox.stop().await;
 }

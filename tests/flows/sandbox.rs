@@ -194,6 +194,12 @@ impl RunningNode {
         wait(self.running.done).await.expect("it does not panic")
     }
 
+    /// Ends the node as a crash would: nothing is said.
+    pub(crate) async fn crash(self) {
+        self.running.done.abort();
+        assert!(self.running.done.await.is_err_and(|error| error.is_cancelled()));
+    }
+
     /// Stops the node in good order.
     pub(crate) async fn stop(self) {
         self.running.stop().await;

@@ -166,7 +166,10 @@ mod tests {
         let credential = Some(TokenId::from_bytes([2; 16]));
         let origin = Origin { credential, address: Some(IpAddr::from([10, 0, 0, 1])) };
         let record = acting(origin, async { note().numbered(7) }).await;
-        assert_eq!((record.seq, record.credential, record.address), (7, credential, origin.address));
+        assert_eq!(
+            (record.seq, record.credential, record.address),
+            (7, credential, origin.address)
+        );
         assert_eq!(note().numbered(1).address, None);
     }
 

@@ -63,8 +63,9 @@ async fn export(program: &Program, args: &ExportArgs) -> Result<()> {
             .segment(session)
             .segment("receipts")
             .maybe("output", args.with_output.then_some("true")),
-        None => Route::new("/api/audit/export")
-            .maybe("after", Some(args.after.to_string()).as_ref()),
+        None => {
+            Route::new("/api/audit/export").maybe("after", Some(args.after.to_string()).as_ref())
+        }
     };
     let mut client = program.client()?;
     let response = client.send(&Call::get(route)).await.map_err(|error| client.told(error))?;

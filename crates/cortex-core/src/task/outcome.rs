@@ -118,9 +118,7 @@ impl From<&Outcome> for Ending {
             Outcome::Returned { value } => {
                 Ending::new(EndingKind::Returned, 0, value.to_string().as_bytes())
             }
-            Outcome::Broken { message } => {
-                Ending::new(EndingKind::Broken, 0, message.as_bytes())
-            }
+            Outcome::Broken { message } => Ending::new(EndingKind::Broken, 0, message.as_bytes()),
             Outcome::Cancelled { processes } => counted(EndingKind::Cancelled, *processes),
             Outcome::TimedOut { processes } => counted(EndingKind::TimedOut, *processes),
             Outcome::Rejected { rule, reason } => Ending::refusal(rule, reason),

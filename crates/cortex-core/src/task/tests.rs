@@ -38,8 +38,7 @@ fn any_event() -> impl Strategy<Value = TaskEvent> {
             len
         }),
         Just(TaskEvent::CancelRequested { by: None, reason: "test".into() }),
-        (attempt, any_outcome())
-            .prop_map(|(attempt, outcome)| TaskEvent::ended(attempt, outcome)),
+        (attempt, any_outcome()).prop_map(|(attempt, outcome)| TaskEvent::ended(attempt, outcome)),
     ]
 }
 
@@ -96,8 +95,7 @@ fn a_cancel_that_overtakes_the_start_stays() {
     task.apply(&TaskEvent::CancelRequested { by: None, reason: String::new() }, now).unwrap();
     task.apply(&TaskEvent::Started { attempt: 1, pid: None }, now).unwrap();
     assert_eq!(task.state, State::Cancelling);
-    task.apply(&TaskEvent::ended(1, Outcome::Cancelled { processes: 1 }), now)
-        .unwrap();
+    task.apply(&TaskEvent::ended(1, Outcome::Cancelled { processes: 1 }), now).unwrap();
     assert_eq!(task.state, State::Cancelled);
 }
 

@@ -116,9 +116,8 @@ impl Hub {
         };
         let note = noted(who, Action::InviteCreate, &invite);
         let hub = self.clone();
-        let stored = self
-            .finish(async move { hub.recorded(note, hub.store_invite(invite)).await })
-            .await?;
+        let stored =
+            self.finish(async move { hub.recorded(note, hub.store_invite(invite)).await }).await?;
         let token = token.to_text();
         let config = self.node_file(&stored.name, token.expose_secret())?;
         Ok(IssuedInvite { invite: stored, token, config })

@@ -112,11 +112,7 @@ pub(super) async fn enforce(
 
 /// Lets whoever it is pass, and keeps in mind where they are: for routes for anybody that change
 /// something.
-pub(super) async fn notice(
-    State(api): State<Arc<Api>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn notice(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let address = api.origins.client(request.headers(), request.extensions());
     acting(Origin { credential: None, address }, next.run(request)).await
 }

@@ -93,7 +93,8 @@ impl<'de> Deserialize<'de> for Span {
 
 pub(super) fn load(path: &Path, environment: &Environment) -> Result<Loaded> {
     let (text, is_private) = read(path)?;
-    let from_file = parse(&text).map_err(|error| invalid(format!("{}: {error}", path.display())))?;
+    let from_file =
+        parse(&text).map_err(|error| invalid(format!("{}: {error}", path.display())))?;
     let base = path.parent().unwrap_or(Path::new(""));
     let (config, from_environment) = complete(&mut from_file.clone(), base, environment)?;
     let mut warnings = Vec::new();

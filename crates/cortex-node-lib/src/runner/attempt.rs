@@ -136,8 +136,13 @@ async fn watched(
     console: &Arc<AttemptConsole>,
     floor: &Floor,
 ) -> Outcome {
-    let invocation =
-        Invocation::new(order.task, key.attempt, order.session, order.grace, Arc::clone(console) as _);
+    let invocation = Invocation::new(
+        order.task,
+        key.attempt,
+        order.session,
+        order.grace,
+        Arc::clone(console) as _,
+    );
     let work = AssertUnwindSafe(skill.run(&invocation, input)).catch_unwind();
     let noting = note_process(floor, key, console);
     let overdue = async {

@@ -35,7 +35,14 @@ impl AttemptConsole {
         stop: Stop,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { key, outbox, stop, deadline, transcript: Transcript::default(), pid: OnceLock::new() }
+        Self {
+            key,
+            outbox,
+            stop,
+            deadline,
+            transcript: Transcript::default(),
+            pid: OnceLock::new(),
+        }
     }
 
     /// What the skill said about its process; `None` while it said nothing.

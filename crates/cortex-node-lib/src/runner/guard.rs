@@ -187,8 +187,7 @@ fn read_order(envelope: &Envelope, sealed: Sealed) -> Ruling {
         return Ruling::Ignore;
     }
     let mandate = mandate_of(envelope, &sealed);
-    let bad =
-        |reason: String| Ruling::Reject { key, mandate, rule: "BAD_TASK".to_owned(), reason };
+    let bad = |reason: String| Ruling::Reject { key, mandate, rule: "BAD_TASK".to_owned(), reason };
     if envelope.payload_type != TASK_TYPE {
         return bad(format!("the payload is a {:?}", envelope.payload_type));
     }

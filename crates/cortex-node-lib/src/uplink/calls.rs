@@ -115,10 +115,7 @@ pub(super) async fn enrol(
 }
 
 /// Proves possession of the identity key and gets a token.
-pub(super) async fn issue_token(
-    channel: Channel,
-    member: &Membership,
-) -> Result<Issued, Refused> {
+pub(super) async fn issue_token(channel: Channel, member: &Membership) -> Result<Issued, Refused> {
     let mut client = TokenServiceClient::new(channel)
         .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);

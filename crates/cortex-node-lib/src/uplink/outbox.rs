@@ -105,12 +105,7 @@ impl Outbox {
     }
 
     /// Takes an attempt over from an earlier run of the node: it has ended like this.
-    pub(crate) fn restore(
-        &self,
-        key: AttemptKey,
-        outcome: Outcome,
-        receipt: Arc<receipt::Signed>,
-    ) {
+    pub(crate) fn restore(&self, key: AttemptKey, outcome: Outcome, receipt: Arc<receipt::Signed>) {
         let mut state = self.lock();
         state.queue.restore(key, News::Ended { outcome, receipt });
         wake(state);

@@ -32,10 +32,7 @@ impl Tokens {
     }
 
     /// A token that is good for a new call: the held one, or a new one.
-    pub(super) async fn get(
-        &mut self,
-        channel: &Channel,
-    ) -> Result<AsciiMetadataValue, Refused> {
+    pub(super) async fn get(&mut self, channel: &Channel) -> Result<AsciiMetadataValue, Refused> {
         if let Some(held) = &self.held
             && Instant::now() < held.renew_at
         {

@@ -85,8 +85,7 @@ fn parse_progress(wire: v1::ProgressEvent) -> Result<News, ConvertError> {
 fn parse_response(wire: v1::TaskResponse) -> Result<News, ConvertError> {
     let outcome = wire.outcome.ok_or(ConvertError::Missing("response.outcome"))?;
     let receipt = wire.receipt.ok_or(ConvertError::Missing("response.receipt"))?;
-    let receipt =
-        receipt::Signed { statement: receipt.statement, signature: receipt.signature };
+    let receipt = receipt::Signed { statement: receipt.statement, signature: receipt.signature };
     let bad = |fault| ConvertError::bad("response.receipt", fault);
     if receipt.read().map_err(bad)?.ending != ending_of(&outcome) {
         return Err(bad(receipt::Fault::Outcome));
@@ -261,10 +260,7 @@ mod tests {
         let cut = receipt::Signed { statement: cut.statement.slice(1..), ..cut };
         assert!(read(Arc::new(cut)).is_err());
         let response = v1::TaskResponse { outcome: Some(outcome.clone().into()), receipt: None };
-        assert_eq!(
-            parse_response(response),
-            Err(ConvertError::Missing("response.receipt"))
-        );
+        assert_eq!(parse_response(response), Err(ConvertError::Missing("response.receipt")));
     }
 
     #[test]

@@ -190,10 +190,9 @@ mod tests {
             outcome: Outcome::Done,
             detail: "lab".to_owned(),
         };
-        for record in [
-            record.clone(),
-            Record { credential: None, address: None, owner: None, ..record },
-        ] {
+        for record in
+            [record.clone(), Record { credential: None, address: None, owner: None, ..record }]
+        {
             let line = ExportLine::Record(AuditInfo::from(&record));
             let json = serde_json::to_string(&line).unwrap();
             assert!(json.starts_with("{\"record\":{\"seq\":7,"), "{json}");

@@ -229,9 +229,7 @@ impl State {
                 let mut nodes: Vec<_> = receipts
                     .nodes
                     .iter()
-                    .map(|(id, key)| {
-                        format!("{id} {}", Digest::from_bytes(*key))
-                    })
+                    .map(|(id, key)| format!("{id} {}", Digest::from_bytes(*key)))
                     .collect();
                 nodes.sort();
                 Summary {
@@ -250,12 +248,7 @@ impl State {
 }
 
 impl Receipts {
-    fn verify(
-        &mut self,
-        hub: HubId,
-        task: String,
-        signed: &receipt::Signed,
-    ) -> Result<(), String> {
+    fn verify(&mut self, hub: HubId, task: String, signed: &receipt::Signed) -> Result<(), String> {
         let receipt = signed.read().map_err(|fault| fault.to_string())?;
         let of = [
             (receipt.hub == hub, "hub"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::scene::Scene;
 use super::scene::binary;
+use super::scene::countersigned;
 use super::scene::node;
 use super::scene::submitted;
 use super::scene::task;
@@ -52,6 +53,8 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
         written.push(submitted(number));
         written.push(Happening::task(task(number), TaskEvent::ended(0, outcome)));
     }
+    written.push(submitted(9));
+    written.push(countersigned(9, 0, 1));
     written.push(Happening::Detached { node: node(1) });
     written.push(Happening::Closed);
 

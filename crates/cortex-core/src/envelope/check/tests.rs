@@ -110,7 +110,9 @@ fn row_18_time_is_checked_to_the_millisecond() {
         assert_eq!(at(good), Ok(()), "{good}");
     }
     let hour = 3_600_000;
-    for bad in [ISSUED - 30_001, EXPIRES + 30_001, ISSUED - hour, EXPIRES + hour, i64::MIN, i64::MAX] {
+    for bad in
+        [ISSUED - 30_001, EXPIRES + 30_001, ISSUED - hour, EXPIRES + hour, i64::MIN, i64::MAX]
+    {
         assert_eq!(at(bad), Err(Refusal::ClockSkew), "{bad}");
     }
     let living = |life: i64| {
@@ -238,9 +240,8 @@ fn a_hundred_thousand_random_and_bent_messages_are_refused() {
                 }
             }
         }
-        let is_whole = envelope == good.envelope
-            && signature == good.signature
-            && payload == PAYLOAD;
+        let is_whole =
+            envelope == good.envelope && signature == good.signature && payload == PAYLOAD;
         assert!(!is_whole, "an odd number of flips leaves nothing as it was");
         let found = verify(&envelope, &signature, &payload, &expected);
         assert!(found.is_err(), "round {round}: {found:?}");

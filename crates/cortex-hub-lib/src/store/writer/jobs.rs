@@ -23,11 +23,7 @@ const OPERATION: &str = "write to database";
 ///
 /// A job that fails is undone alone. If the transaction fails, all are undone, and told so. What is
 /// kept is recorded with it; `chain` is the audit log's, which is returned as it then is.
-pub(super) async fn run(
-    connection: &WriteConnection,
-    jobs: Vec<Job>,
-    chain: Head,
-) -> Result<Head> {
+pub(super) async fn run(connection: &WriteConnection, jobs: Vec<Job>, chain: Head) -> Result<Head> {
     let mut settles = Vec::with_capacity(jobs.len());
     let stored = attempt(connection, jobs, chain, &mut settles).await;
     let failure = match &stored {

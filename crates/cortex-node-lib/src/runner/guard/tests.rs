@@ -181,7 +181,8 @@ fn row_20_an_unsigned_message_of_any_kind_is_not_obeyed() {
 #[test]
 fn a_control_is_obeyed_in_its_stream_and_with_a_refusal() {
     let mut guard = guard();
-    let control = |bend: fn(&mut Envelope)| sealed(Kind::Control, CONTROL_TYPE, &[0x08, 0x02], bend);
+    let control =
+        |bend: fn(&mut Envelope)| sealed(Kind::Control, CONTROL_TYPE, &[0x08, 0x02], bend);
     let apart = guard.judge_apart(control(|_| ()), NOW);
     assert!(matches!(apart, Ruling::Obey(Order::Control(_))), "{apart:?}");
     guard.opened(7);

@@ -17,10 +17,8 @@ fn key(number: u8) -> AttemptKey {
     AttemptKey { task: TaskId::from_bytes([number; 16]), attempt: 1 }
 }
 
-const MANDATE: Mandate = Mandate {
-    session: SessionId::from_bytes([7; 16]),
-    envelope: Digest::from_bytes([8; 32]),
-};
+const MANDATE: Mandate =
+    Mandate { session: SessionId::from_bytes([7; 16]), envelope: Digest::from_bytes([8; 32]) };
 
 fn exited() -> Outcome {
     Outcome::Exited { code: 3 }
