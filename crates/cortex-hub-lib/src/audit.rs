@@ -138,6 +138,13 @@ pub(crate) fn take() -> Option<Note> {
     NOTE.try_with(take_from).ok().flatten()
 }
 
+/// Gives a note back whose write has failed: the next write may be the one that counts.
+pub(crate) fn give_back(note: Option<Note>) {
+    let put = |slot: &Slot| *slot.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    // Without a slot there was no note either.
+    let _ = NOTE.try_with(put);
+}
+
 fn take_from(slot: &Slot) -> Option<Note> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
@@ -158,6 +165,8 @@ mod tests {
         let (taken, left) = carrying(note(), async { (take().is_some(), take().is_some()) }).await;
         assert_eq!((taken, left), ((true, false), None));
         let (_, left) = carrying(note(), async {}).await;
+        assert_eq!(left.map(|note| note.action), Some(Action::NodeLock));
+        let (_, left) = carrying(note(), async { give_back(take()) }).await;
         assert_eq!(left.map(|note| note.action), Some(Action::NodeLock));
     }
 

@@ -116,16 +116,16 @@ impl Hub {
         };
         let note = noted(who, Action::InviteCreate, &invite);
         let hub = self.clone();
-        let stored =
-            self.finish(async move { hub.recorded(note, hub.store_invite(invite)).await }).await?;
+        let stored = self.finish(async move { hub.store_invite(invite, note).await }).await?;
         let token = token.to_text();
         let config = self.node_file(&stored.name, token.expose_secret())?;
         Ok(IssuedInvite { invite: stored, token, config })
     }
 
-    async fn store_invite(&self, invite: Invite) -> Result<Invite> {
+    async fn store_invite(&self, invite: Invite, note: Note) -> Result<Invite> {
         let registry = &self.inner.registry;
-        let issued = registry.invite(InviteAct::Issue(invite.clone()), clock::now()).await;
+        let issue = registry.invite(InviteAct::Issue(invite.clone()), clock::now());
+        let issued = self.recorded(note, issue).await;
         let Err(error) = issued else { return issued };
         if error.kind() != ErrorKind::Exists {
             return Err(error);

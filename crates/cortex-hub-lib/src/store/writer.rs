@@ -157,16 +157,18 @@ impl Writer {
     /// Appends to a session's log.
     pub(super) async fn append(&self, mut append: Append) -> Result<Appended> {
         append.note = audit::take();
+        let note = append.note.clone();
         let (reply, answer) = oneshot::channel();
         let request = Request::Append(Box::new(append), reply);
-        self.ask("append to session", request, answer).await
+        keep(note, self.ask("append to session", request, answer).await)
     }
 
     /// Stores a new session.
     pub(super) async fn create(&self, session: Session) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Create(Box::new(session), audit::take(), reply);
-        self.ask("create session", request, answer).await
+        let note = audit::take();
+        let request = Request::Create(Box::new(session), note.clone(), reply);
+        keep(note, self.ask("create session", request, answer).await)
     }
 
     /// Runs `work` in a transaction; its changes are kept if it succeeds.
@@ -211,8 +213,12 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let note = audit::take();
-        let complete = move |value: &T| note.and_then(|note| complete(note, value));
-        self.ask(operation, Request::Run(job(work, complete, then, reply)), answer).await
+        let taken = note.clone();
+        let complete = move |value: &T| taken.and_then(|note| complete(note, value));
+        keep(
+            note,
+            self.ask(operation, Request::Run(job(work, complete, then, reply)), answer).await,
+        )
     }
 
     /// Hands over `work` without waiting for it; says whether there was a place for it.
@@ -254,6 +260,14 @@ impl Writer {
     fn untried(&self, operation: &'static str) -> Error {
         if self.requests.is_closed() { closed(operation) } else { jobs::untried(operation) }
     }
+}
+
+/// Gives the note back where the write has failed.
+fn keep<T>(note: Option<Note>, done: Result<T>) -> Result<T> {
+    if done.is_err() {
+        audit::give_back(note);
+    }
+    done
 }
 
 fn job<T, W, C, A>(work: W, complete: C, then: A, reply: oneshot::Sender<Result<T>>) -> Job
