@@ -1,7 +1,7 @@
 //! One record, and the bytes that stand for it in the chain.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::Action;

@@ -1,7 +1,7 @@
 //! Every change of a list of records is found.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use proptest::prelude::*;
 
