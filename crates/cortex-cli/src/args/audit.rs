@@ -80,9 +80,8 @@ pub(crate) struct ExportArgs {
 #[command(
     help_template = HELP,
     before_help = "\
-Examples:
+Example:
   cortex-cli audit verify audit.jsonl
-  cortex-cli audit verify audit.jsonl --head 1042:9f86d0…
 "
 )]
 pub(crate) struct VerifyArgs {
