@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
 use cortex_core::registry::NodeChange;
 use cortex_core::session::Seq;
 use cortex_core::session::TaskFilter;
@@ -118,7 +119,12 @@ async fn row_12_who_enrols_again_under_the_name_is_somebody_else() {
     let (hub, who) = (&sandbox.hub, &sandbox.who);
     let second = node.node.id().unwrap();
     assert_ne!(second, first);
-    assert_ne!(hub.node(who, "lab").await.unwrap().identity, [0; 32]);
+    // Both are on record as their owner's, though nobody but the invite said whose they are.
+    let filter = AuditFilter { action: Some(Action::NodeEnrol), limit: 9, ..Default::default() };
+    let enrolled = hub.audit(who, filter).await.unwrap();
+    let actors: Vec<_> = enrolled.iter().map(|record| record.actor).collect();
+    assert_eq!(actors, [Actor::Node(second), Actor::Node(first)]);
+    assert!(enrolled.iter().all(|record| record.detail == "lab"));
     let kept = hub.session(who, &session.to_string()).await.unwrap();
     assert_eq!(kept.nodes, [first], "the session does not have the new one");
     let own = TaskFilter { node: Some(second), ..Default::default() };
