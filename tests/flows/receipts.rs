@@ -88,7 +88,10 @@ async fn every_end_is_countersigned_with_all_the_output() {
     assert_eq!((stdout.len, stderr.len), (300_000, 6));
     // The chain goes on after a restart of the hub.
     let sandbox = sandbox.restart().await;
-    sandbox.run(session, TaskSpec::argv(["true"])).await;
+    // The node may be on its way back.
+    let mut again = TaskSpec::argv(["true"]);
+    again.queue = true;
+    sandbox.run(session, again).await;
     assert_eq!(verified(&sandbox, session).await.len(), 5);
     let output = sandbox.hub.output(&sandbox.who, killed.id, Stream::Stdout, 0, 9).await.unwrap();
     assert_eq!(output.data, &b"on\n"[..]);
@@ -105,7 +108,7 @@ async fn a_node_that_crashed_states_that_it_forgot_the_output() {
     while sandbox.hub.task(&sandbox.who, task.id).await.unwrap().output.stdout.stored == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    node.crash().await;
+    node.crash(&sandbox.path("lab-data")).await;
     let node = sandbox.restart_node("lab");
     assert_eq!(sandbox.finish(&task).await.state, State::Interrupted);
     let receipts = verified(&sandbox, session).await;

@@ -194,10 +194,17 @@ impl RunningNode {
         wait(self.running.done).await.expect("it does not panic")
     }
 
-    /// Ends the node as a crash would: nothing is said.
-    pub(crate) async fn crash(self) {
+    /// Ends the node as a crash would: nothing is said. Waits until its directory is free.
+    pub(crate) async fn crash(self, data: &Path) {
         self.running.done.abort();
         assert!(self.running.done.await.is_err_and(|error| error.is_cancelled()));
+        let lock = std::fs::File::open(data.join("lock")).expect("the node made it");
+        wait(async {
+            while lock.try_lock().is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// Stops the node in good order.
