@@ -38,16 +38,16 @@ use crate::link::CloseReason;
 use crate::trust::invites::InviteToken;
 
 const CHALLENGE: &str = "/api/nodes/cert-request/challenge";
-const FINISH: &str = "/api/nodes/cert-request";
+pub(super) const FINISH: &str = "/api/nodes/cert-request";
 
 /// A machine that wants to become a node.
-struct Machine {
+pub(super) struct Machine {
     key: SigningKey,
     csr: Vec<u8>,
 }
 
 impl Machine {
-    fn new(seed: u8) -> Self {
+    pub(super) fn new(seed: u8) -> Self {
         let request = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap());
         let csr = request.unwrap().der().to_vec();
         Self { key: SigningKey::from_bytes(&[seed; 32]), csr }
@@ -70,7 +70,7 @@ impl Machine {
     }
 
     /// What it sends to use an invite.
-    async fn body(&self, rig: &Rig, token: &str) -> Value {
+    pub(super) async fn body(&self, rig: &Rig, token: &str) -> Value {
         let parsed: InviteToken = token.parse().unwrap();
         let asked = json!({ "invite": parsed.id.to_string() });
         let asked = rig.send(request("POST", CHALLENGE, None, Some(asked))).await;
@@ -247,7 +247,16 @@ async fn row_02_expired_withdrawn_and_orphaned_invites_are_refused_alike() {
     let refused = rig.send(request("POST", FINISH, None, Some(body))).await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "invite_withdrawn"));
     assert!(rig.get("/api/nodes").await.json()["items"].as_array().unwrap().is_empty());
+    assert_eq!(by_hub(&rig, "node.remove").await, "theirs (its owner is locked out)");
     rig.stop().await;
+}
+
+/// What the one record of an action says that the hub itself did.
+async fn by_hub(rig: &Rig, action: &str) -> Value {
+    let found = rig.get(&format!("/api/audit?action={action}")).await.json();
+    let [record] = found["items"].as_array().unwrap().as_slice() else { panic!("{found}") };
+    assert_eq!((&record["actor"], &record["outcome"]), (&json!("hub"), &json!("done")));
+    record["detail"].clone()
 }
 
 /// Opens one more stream of a node of the rig's, by a process of its own.
@@ -284,7 +293,7 @@ async fn row_09_the_newest_stream_wins_and_flapping_locks_the_node() {
     }
     let refused = open(&rig, id, 1).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Denied, "node_locked"));
-    assert_eq!(opened.last().unwrap().close_reason(), Some(&CloseReason::Revoked));
+    assert_eq!(opened.last().unwrap().close_reason(), Some(&CloseReason::Locked));
     let shown = rig.get("/api/nodes/lab").await.json();
     let found = (&shown["status"], &shown["locked"], &shown["lock_reason"]);
     assert_eq!(found, (&json!("revoked"), &json!(true), &json!("flapping")));
@@ -305,9 +314,10 @@ async fn row_09_a_stream_of_an_old_generation_locks_both_copies() {
     rig.hub.amend_node(&who, "lab", vec![renewal]).await.unwrap();
     let refused = open(&rig, id, 1).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Denied, "node_locked"));
-    assert_eq!(live.close_reason(), Some(&CloseReason::Revoked));
+    assert_eq!(live.close_reason(), Some(&CloseReason::Locked));
     let listed = rig.get("/api/nodes").await.json();
     assert_eq!(listed["items"][0]["lock_reason"], "cloned");
+    assert_eq!(by_hub(&rig, "node.suspect").await, "lab cloned");
     rig.call("PATCH", "/api/nodes/lab", Some(json!({ "locked": false }))).await;
     open(&rig, id, 2).await.unwrap();
     rig.stop().await;

@@ -16,7 +16,7 @@ use super::record::Entries;
 const FILE_BYTES: usize = 4 << 20;
 
 /// First bytes of a file; a new layout gets new ones.
-const MAGIC: &[u8; 8] = b"cortexj1";
+const MAGIC: &[u8; 8] = b"cortexj2";
 
 /// A larger file is none of ours.
 const MAX_FILE_BYTES: u64 = 1 << 30;
