@@ -20,7 +20,6 @@ use cortex_hub_lib::InviteDraft;
 use cortex_hub_lib::TaskDraft;
 use cortex_node_lib::Node;
 use cortex_node_lib::NodeBuilder;
-use cortex_node_lib::Status;
 use cortex_node_lib::config::Environment;
 use cortex_node_lib::config::NodeConfig;
 use secrecy::ExposeSecret as _;
@@ -222,7 +221,7 @@ impl Sandbox {
 
 impl RunningNode {
     /// How the node stands to its hub.
-    pub(crate) fn status(&self) -> tokio::sync::watch::Receiver<Status> {
+    pub(crate) fn status(&self) -> tokio::sync::watch::Receiver<cortex_node_lib::Status> {
         self.node.status()
     }
 
