@@ -458,7 +458,7 @@ pub mod enrollment_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::LeanCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/cortex.v1.EnrollmentService/BeginEnrollment",
             );
@@ -487,7 +487,7 @@ pub mod enrollment_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::LeanCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/cortex.v1.EnrollmentService/FinishEnrollment",
             );
@@ -641,7 +641,7 @@ pub mod enrollment_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = BeginEnrollmentSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -687,7 +687,7 @@ pub mod enrollment_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FinishEnrollmentSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -850,7 +850,7 @@ pub mod token_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::LeanCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/cortex.v1.TokenService/RequestChallenge",
             );
@@ -876,7 +876,7 @@ pub mod token_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::LeanCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/cortex.v1.TokenService/IssueToken",
             );
@@ -1026,7 +1026,7 @@ pub mod token_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RequestChallengeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1071,7 +1071,7 @@ pub mod token_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = IssueTokenSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2022,7 +2022,7 @@ pub mod agent_orchestrator_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::LeanCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/cortex.v1.AgentOrchestrator/SyncConfiguration",
             );
@@ -2051,7 +2051,7 @@ pub mod agent_orchestrator_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::LeanCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/cortex.v1.AgentOrchestrator/TaskStream",
             );
@@ -2077,7 +2077,7 @@ pub mod agent_orchestrator_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::LeanCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/cortex.v1.AgentOrchestrator/ReportHealth",
             );
@@ -2256,7 +2256,7 @@ pub mod agent_orchestrator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SyncConfigurationSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2302,7 +2302,7 @@ pub mod agent_orchestrator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TaskStreamSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2349,7 +2349,7 @@ pub mod agent_orchestrator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReportHealthSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
