@@ -1,5 +1,7 @@
 //! A node as the hub knows it: who owns it, what it can do, and whether it is there.
 
+mod join;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,6 +13,11 @@ use crate::id::BootId;
 use crate::id::NodeId;
 use crate::id::UserId;
 use crate::timestamp::Timestamp;
+
+pub use join::JoinState;
+pub use join::Renewal;
+pub use join::Stale;
+pub use join::Suspicion;
 
 /// Time between two heartbeats.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -33,6 +40,10 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
     /// Whether it may connect and work.
     pub admission: Admission,
+    /// Why the hub itself locked it; `None` unless it did and it is still locked.
+    pub suspicion: Option<Suspicion>,
+    /// Tells it from a copy of it.
+    pub join: JoinState,
     /// New tasks go elsewhere; running ones finish.
     pub cordoned: bool,
     /// What it said about itself when it last connected.

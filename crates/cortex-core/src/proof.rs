@@ -55,6 +55,25 @@ pub fn token(hub: HubId, node: NodeId, challenge: &[u8; CHALLENGE_LEN]) -> Vec<u
     out
 }
 
+/// Bytes that prove possession of the identity key to renew the node's certificate: for the key of
+/// this signing request, from this generation on.
+#[must_use]
+pub fn renewal(
+    hub: HubId,
+    node: NodeId,
+    challenge: &[u8; CHALLENGE_LEN],
+    generation: u64,
+    csr: &[u8],
+) -> Vec<u8> {
+    let mut out = b"cortex/renew/v1\0".to_vec();
+    out.extend_from_slice(hub.as_bytes());
+    out.extend_from_slice(node.as_bytes());
+    out.extend_from_slice(challenge);
+    out.extend_from_slice(&generation.to_be_bytes());
+    out.extend_from_slice(&Sha256::digest(csr));
+    out
+}
+
 /// Bytes that prove possession of the identity key when a control stream is opened.
 #[must_use]
 pub fn stream(
@@ -89,9 +108,13 @@ mod tests {
             identity: &[6; 32],
             host_name: "lab",
         };
-        let proofs =
-            [enrolment(&claim), token(hub, node, &[5; 32]), stream(hub, node, &[5; 32], boot, 1)];
-        assert_eq!(proofs.each_ref().map(Vec::len), [17 + 16 * 2 + 32 * 3 + 4 + 3, 80, 106]);
+        let proofs = [
+            enrolment(&claim),
+            token(hub, node, &[5; 32]),
+            renewal(hub, node, &[5; 32], 1, b""),
+            stream(hub, node, &[5; 32], boot, 1),
+        ];
+        assert_eq!(proofs.each_ref().map(Vec::len), [17 + 16 * 2 + 32 * 3 + 4 + 3, 80, 120, 106]);
         for (at, proof) in proofs.iter().enumerate() {
             let others = proofs.iter().enumerate().filter(|(other, _)| *other != at);
             assert!(others.into_iter().all(|(_, other)| !other.starts_with(&proof[..15])));

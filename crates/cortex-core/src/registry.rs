@@ -20,7 +20,9 @@ use crate::invite::Invite;
 use crate::node::Admission;
 use crate::node::Node;
 use crate::node::Presence;
+use crate::node::Renewal;
 use crate::node::Sighting;
+use crate::node::Suspicion;
 use crate::timestamp::Timestamp;
 
 /// Keeps nodes and invites.
@@ -79,7 +81,8 @@ pub trait NodeRegistry: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// `NotFound`: no such node. `Exists`: another live node of the owner has the new name.
-    /// `Precondition`: the node is retired.
+    /// `Precondition`: the node is retired. Of a renewal, `Denied`: the node is locked; `Conflict`,
+    /// code `generation_stale`: it was made already, for another key.
     ///
     /// # Cancel safety
     /// If the future is dropped, the change may or may not be stored.
@@ -122,7 +125,7 @@ pub struct Enrolment {
     pub version: String,
 }
 
-/// A change of a node by its owner.
+/// A change of a node: by its owner, or by the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeChange {
     /// Gives it another name.
@@ -133,6 +136,10 @@ pub enum NodeChange {
     Cordon(bool),
     /// Refuses its streams until unlocked, or lets it in again.
     Lock(bool),
+    /// Locks it because the hub has this suspicion; unlocking it drops the suspicion.
+    Suspect(Suspicion),
+    /// Moves its join state on; of several that start from one generation, one succeeds.
+    Renew(Renewal),
     /// Removes it for ever: its id is kept so that it is never used again.
     Retire,
 }
@@ -162,7 +169,7 @@ impl Node {
     /// Applies a change; every backend calls this, having checked a new name itself.
     ///
     /// # Errors
-    /// `Precondition`: the node is retired.
+    /// `Precondition`: the node is retired. Of a renewal, as [`NodeRegistry::amend`].
     pub fn amend(&mut self, change: NodeChange) -> Result<()> {
         if self.admission == Admission::Retired {
             let message = format!("node \"{}\" was removed", self.name);
@@ -173,8 +180,22 @@ impl Node {
             NodeChange::Relabel(labels) => self.labels = labels,
             NodeChange::Cordon(cordoned) => self.cordoned = cordoned,
             NodeChange::Lock(true) => self.admission = Admission::Locked,
-            NodeChange::Lock(false) => self.admission = Admission::Active,
-            NodeChange::Retire => self.admission = Admission::Retired,
+            NodeChange::Lock(false) => {
+                self.admission = Admission::Active;
+                self.suspicion = None;
+            }
+            NodeChange::Suspect(suspicion) => {
+                self.admission = Admission::Locked;
+                self.suspicion = Some(suspicion);
+            }
+            NodeChange::Renew(renewal) => {
+                self.expect_admitted("renew certificate")?;
+                self.join.renew(&renewal)?;
+            }
+            NodeChange::Retire => {
+                self.admission = Admission::Retired;
+                self.suspicion = None;
+            }
         }
         Ok(())
     }

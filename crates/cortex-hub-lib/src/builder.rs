@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Accounts;
 use crate::clock;
 use crate::config::HubConfig;
+use crate::config::Tls;
 use crate::dispatch::Dispatch;
 use crate::feed::Feed;
 use crate::hub::Hub;
@@ -30,6 +31,7 @@ use crate::link::Table;
 use crate::metrics::Metrics;
 use crate::serve;
 use crate::store::Store;
+use crate::trust::OutsideCertificate;
 use crate::trust::Trust;
 
 /// Links that wait to be served.
@@ -110,6 +112,13 @@ impl HubBuilder {
         self
     }
 
+    /// Sets how connections are secured.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.config.tls = tls;
+        self
+    }
+
     /// Keeps nodes and invites in a backend of your own.
     #[must_use]
     pub fn registry(mut self, registry: Arc<dyn NodeRegistry>) -> Self {
@@ -139,11 +148,18 @@ impl HubBuilder {
         self.config.policy.validate().map_err(|error| {
             Error::new(ErrorKind::Invalid, "build hub", format!("policy: {error}"))
         })?;
+        self.config.tls.check().map_err(|reason| {
+            Error::new(ErrorKind::Invalid, "build hub", reason).with_code("bad_config")
+        })?;
         let config = self.config;
         let store = Store::open(&config.data_dir).await?;
         let mut names = config.alternative_names.clone();
         names.push(config.node_host.clone());
         let trust = Trust::open(&config.data_dir, &names, clock::now())?;
+        if let Some((certificate, key)) = config.tls.outside() {
+            let outside = OutsideCertificate::load(certificate, key)?;
+            trust.authority().present_outside(Arc::new(outside));
+        }
         let registry = self.registry.unwrap_or_else(|| store.registry());
         let sessions = self.sessions.unwrap_or_else(|| store.sessions());
         close_stale_streams(&*registry).await?;
@@ -222,6 +238,9 @@ impl Driver {
         background.spawn(async move {
             renewing.0.trust().authority().keep_fresh(clock::now, renewing.1).await;
         });
+        if let Some(outside) = hub.trust().authority().outside() {
+            background.spawn(Arc::clone(outside).keep_fresh(ending.clone()));
+        }
         background.close();
         let first = tokio::select! {
             () = shutdown.cancelled() => Ok(()),

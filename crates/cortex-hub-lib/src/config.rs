@@ -2,6 +2,7 @@
 //! environment.
 
 mod load;
+mod tls;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ pub use load::ENV_PREFIX;
 pub use load::Loaded;
 pub use load::Origin;
 pub use load::load;
+pub use tls::NodeTls;
+pub use tls::Tls;
 
 /// A hub's configuration. [`HubConfig::default`] is good for a try on one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +39,8 @@ pub struct HubConfig {
     pub allowed_hosts: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// How connections are secured.
+    pub tls: Tls,
     /// What every node may run; a node's own configuration can narrow it.
     pub policy: SandboxPolicy,
     /// Limits.
@@ -70,6 +75,7 @@ impl Default for HubConfig {
             alternative_names: Vec::new(),
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            tls: Tls::default(),
             policy: SandboxPolicy::permissive(),
             limits: Limits::default(),
         }

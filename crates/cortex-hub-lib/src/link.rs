@@ -1,5 +1,7 @@
 //! The live streams of nodes: one link a node, the newest wins.
 
+mod takeovers;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -21,6 +23,8 @@ use cortex_core::task::Task;
 use cortex_core::timestamp::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use takeovers::Takeovers;
 
 /// What goes down a link. Tasks and cancels are signed where they are written to the stream.
 #[derive(Debug, Clone)]
@@ -214,6 +218,7 @@ impl Link {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     links: Mutex<HashMap<NodeId, Arc<Link>>>,
+    takeovers: Mutex<Takeovers>,
 }
 
 impl Table {
@@ -230,6 +235,17 @@ impl Table {
         if let Some(older) = older {
             older.close(CloseReason::TakenOver);
         }
+    }
+
+    /// Whether a process that opens a stream throws out another one of its node, and that happens
+    /// too often. A process that comes back after its own broken connection throws nobody out.
+    pub(crate) fn is_flapping(&self, node: NodeId, boot: BootId, now: Timestamp) -> bool {
+        let is_other = |link: &Arc<Link>| link.boot != boot && !link.closed.is_cancelled();
+        if !self.get(node).as_ref().is_some_and(is_other) {
+            return false;
+        }
+        // No code panics while it holds this lock.
+        self.takeovers.lock().unwrap_or_else(PoisonError::into_inner).count(node, now)
     }
 
     /// Takes a link out, unless a newer one has replaced it. Says whether it was the newest.

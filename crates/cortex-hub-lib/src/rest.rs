@@ -7,6 +7,7 @@ mod convert;
 mod dispatch;
 mod docs;
 mod edge;
+mod enrolment;
 mod entry;
 mod events;
 mod extract;

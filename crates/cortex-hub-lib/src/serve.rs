@@ -2,6 +2,7 @@
 
 pub(crate) mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cortex_core::Error;
@@ -15,6 +16,7 @@ use tonic::transport::Server;
 use crate::grpc;
 use crate::hub::Hub;
 use crate::serve::tls::HandshakeLimits;
+use crate::trust::Doors;
 
 /// Serves nodes until `shutdown`, then lets open calls end for a moment.
 pub(crate) async fn serve_grpc(
@@ -23,8 +25,8 @@ pub(crate) async fn serve_grpc(
     shutdown: CancellationToken,
 ) -> Result<()> {
     let routes = grpc::routes(&hub).await?;
-    let incoming =
-        tls::incoming(listener, hub.trust().authority().tls_config(), HandshakeLimits::default());
+    let doors = Doors::for_nodes(hub.id(), hub.trust().authority(), hub.config().tls.nodes)?;
+    let incoming = tls::incoming(listener, Arc::new(doors), HandshakeLimits::default());
     Server::builder()
         .max_frame_size(1 << 20)
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
@@ -41,7 +43,8 @@ pub(crate) async fn serve_grpc(
         .map_err(|error| failed("serve nodes", error))
 }
 
-/// Serves HTTP until `shutdown`. Streams end by the hub's own token, so nothing holds this up.
+/// Serves HTTP until `shutdown`, over TLS where there is a certificate from outside. Streams end by
+/// the hub's own token, so nothing holds this up.
 pub(crate) async fn serve_http(
     hub: Hub,
     listener: TcpListener,
@@ -49,6 +52,15 @@ pub(crate) async fn serve_http(
 ) -> Result<()> {
     let app =
         crate::rest::router(&hub).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    if let Some(outside) = hub.trust().authority().outside() {
+        let doors = Doors::single(hub.id(), outside.http_config()?);
+        let incoming = tls::incoming(listener, Arc::new(doors), HandshakeLimits::default());
+        // Only what has gone through `tap_io` tells the address of its peer.
+        return axum::serve(axum::serve::ListenerExt::tap_io(incoming, |_| {}), app)
+            .with_graceful_shutdown(shutdown.cancelled_owned())
+            .await
+            .map_err(|error| failed("serve HTTPS", error));
+    }
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
         // Small answers must not wait for the peer's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {

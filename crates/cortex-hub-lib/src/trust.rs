@@ -8,8 +8,11 @@
 pub mod authority;
 mod certificate;
 pub mod challenge;
+pub mod door;
 pub mod invites;
 mod master;
+pub mod node_certificate;
+pub mod outside;
 pub mod signing;
 pub mod token;
 pub mod vault;
@@ -23,7 +26,9 @@ use cortex_core::timestamp::Timestamp;
 
 pub use authority::Authority;
 pub use challenge::Challenges;
+pub use door::Doors;
 pub use invites::Invites;
+pub use outside::OutsideCertificate;
 pub use signing::TaskSigner;
 pub use token::Tokens;
 pub use vault::Vault;

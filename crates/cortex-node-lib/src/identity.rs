@@ -1,14 +1,17 @@
-//! Who the node is: a key that never leaves its data directory, and what the hub made of it.
+//! Who the node is: keys that never leave its data directory, and what the hub made of it.
 //!
 //! The directory belongs to one process at a time; it has mode 0700 and holds
 //!
 //! | file | what |
 //! |---|---|
 //! | `identity.key` | the Ed25519 key, made at the first start; mode 0600 |
-//! | `enrolment.json` | hub, node id, name, task keys and generation, once enrolled |
+//! | `enrolment.json` | hub, node id, name, task keys, generation and certificate, once enrolled |
+//! | `tls-N.key` | the P-256 key of the certificate of generation N; mode 0600 |
 //! | `lock` | locked while a node uses the directory |
 
 mod files;
+mod join;
+mod tls_key;
 
 use std::fmt;
 use std::fs::File;
@@ -27,9 +30,15 @@ use serde::Deserialize;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+pub(crate) use join::Certificate;
+pub(crate) use join::JoinState;
+pub(crate) use tls_key::TlsKey;
+
 const KEY_FILE: &str = "identity.key";
 const ENROLMENT_FILE: &str = "enrolment.json";
 const LOCK_FILE: &str = "lock";
+/// The generation that an enrolment begins with.
+const FIRST_GENERATION: u64 = 1;
 const OPERATION: &str = "open data directory";
 
 /// The node's data directory, open and locked.
@@ -68,6 +77,9 @@ pub(crate) struct Enrolment {
     pub(crate) task_keys: Vec<VerifyingKey>,
     /// Join-state generation, from 1.
     pub(crate) generation: u64,
+    /// The certificate that counts; `None` where the hub issues none.
+    #[serde(default)]
+    pub(crate) certificate: Option<Certificate>,
 }
 
 impl Identity {
@@ -111,17 +123,28 @@ impl Identity {
         self.enrolment.as_ref()
     }
 
+    /// The TLS key to enrol with; made at the first attempt, and the same for each further one.
+    ///
+    /// # Errors
+    /// As [`Identity::open`].
+    pub(crate) fn first_tls_key(&self) -> Result<(u64, TlsKey)> {
+        Ok((FIRST_GENERATION, TlsKey::read_or_make(&self.dir, FIRST_GENERATION)?))
+    }
+
     /// Keeps what the node was enrolled as: once this returns, it survives a crash.
     ///
     /// # Errors
     /// `Denied`: the file cannot be written; the earlier state stays.
     pub(crate) fn keep(&mut self, enrolment: Enrolment) -> Result<()> {
-        let path = self.dir.join(ENROLMENT_FILE);
-        let text = serde_json::to_vec_pretty(&enrolment)
-            .expect("ids, texts and keys always have a JSON form");
-        files::write_atomically(&path, &text).map_err(|error| cannot(&path, "write", error))?;
+        keep(&self.dir, &enrolment)?;
         self.enrolment = Some(enrolment);
         Ok(())
+    }
+
+    /// The join state of this enrolment, to be moved on from now on.
+    #[must_use]
+    pub(crate) fn join_state(&self, enrolment: Enrolment) -> Arc<JoinState> {
+        Arc::new(JoinState::new(self.dir.clone(), enrolment))
     }
 }
 
@@ -132,6 +155,13 @@ impl fmt::Debug for Identity {
             .field("enrolment", &self.enrolment)
             .finish_non_exhaustive()
     }
+}
+
+fn keep(dir: &Path, enrolment: &Enrolment) -> Result<()> {
+    let path = dir.join(ENROLMENT_FILE);
+    let text = serde_json::to_vec_pretty(enrolment)
+        .expect("ids, texts, keys and certificates always have a JSON form");
+    files::write_atomically(&path, &text).map_err(|error| cannot(&path, "write", error))
 }
 
 fn lock(dir: &Path) -> Result<Lock> {

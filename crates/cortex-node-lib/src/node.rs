@@ -1,5 +1,6 @@
 //! A running node: the handle that others hold, and the driver that does the work.
 
+mod credentials;
 mod driver;
 
 use std::sync::Arc;

@@ -7,9 +7,11 @@
 mod beat;
 mod calls;
 mod connect;
+mod credentials;
 mod outbox;
 mod payload;
 mod pin;
+mod renewal;
 mod session;
 mod state;
 mod token;
@@ -38,6 +40,11 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
+pub(crate) use credentials::Certificate;
+pub(crate) use credentials::Credentials;
+pub(crate) use credentials::Current;
+pub(crate) use credentials::Issued;
+pub(crate) use credentials::Renewed;
 pub(crate) use outbox::Admission;
 pub(crate) use outbox::AttemptKey;
 pub(crate) use outbox::Outbox;
@@ -78,8 +85,6 @@ pub(crate) struct Membership {
     pub(crate) hub: HubId,
     /// The node.
     pub(crate) node: NodeId,
-    /// Join-state generation.
-    pub(crate) generation: u64,
     /// This run of the process.
     pub(crate) boot: BootId,
     /// The identity key.
@@ -95,6 +100,8 @@ pub(crate) struct Application<'a> {
     pub(crate) invite: InviteId,
     /// The invite's secret; sent only to the hub that fits a pin.
     pub(crate) secret: &'a [u8; 32],
+    /// The signing request for the node's TLS key, DER.
+    pub(crate) csr: &'a [u8],
     /// The machine's host name.
     pub(crate) host_name: &'a str,
     /// Version of this software.
@@ -112,6 +119,8 @@ pub(crate) struct Enrolled {
     pub(crate) task_keys: Vec<VerifyingKey>,
     /// Join-state generation.
     pub(crate) generation: u64,
+    /// The certificate; `None` where the hub issues none.
+    pub(crate) certificate: Option<Issued>,
 }
 
 /// One signed message as it came; nothing about it is verified.
@@ -177,6 +186,8 @@ pub(crate) struct Uplink {
     pub(crate) destination: Destination,
     /// Who dials.
     pub(crate) membership: Membership,
+    /// What it shows to TLS.
+    pub(crate) credentials: Arc<dyn Credentials>,
     /// The reports to deliver.
     pub(crate) outbox: Arc<Outbox>,
     /// Takes what comes down.
@@ -217,9 +228,11 @@ impl Uplink {
     pub(crate) async fn run(self, mut leave: watch::Receiver<Option<String>>) -> Result<()> {
         let mut reconnect = Reconnect::new(self.reconnect_limit);
         let mut tokens = Tokens::new(self.membership.clone());
+        let mut is_refused = false;
         loop {
             self.status.send_replace(Status::Connecting);
-            let session = Session { uplink: &self, tokens: &mut tokens, leave: leave.clone() };
+            let (tokens, leave_too) = (&mut tokens, leave.clone());
+            let session = Session { uplink: &self, tokens, is_refused, leave: leave_too };
             let end = tokio::select! {
                 end = session.run(&mut reconnect) => end,
                 () = left_offline(&mut leave, &self.status) => return Ok(()),
@@ -228,6 +241,7 @@ impl Uplink {
                 session::End::Left => return Ok(()),
                 session::End::Ended(cause, error) => (cause, error),
             };
+            is_refused = error.code() == connect::CERTIFICATE_REFUSED;
             match reconnect.on(Event::Ended(cause), Instant::now(), jitter()) {
                 Action::GiveUp => {
                     self.status.send_replace(Status::Stopped { reason: error.to_string() });
@@ -263,7 +277,7 @@ pub(crate) async fn enrol(
     loop {
         status.send_replace(Status::Connecting);
         let attempt = async {
-            let channel = connect::dial(destination).await?;
+            let channel = connect::dial_for_enrolment(destination).await?;
             calls::enrol(channel, key, application).await
         };
         let error = tokio::select! {
@@ -338,7 +352,6 @@ impl fmt::Debug for Membership {
         f.debug_struct("Membership")
             .field("hub", &self.hub)
             .field("node", &self.node)
-            .field("generation", &self.generation)
             .field("boot", &self.boot)
             .finish_non_exhaustive()
     }

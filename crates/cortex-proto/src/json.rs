@@ -4,6 +4,7 @@
 //! refuse unknown keys, answers may gain keys.
 
 mod account;
+mod enrolment;
 mod event;
 mod node;
 mod problem;
@@ -19,6 +20,10 @@ pub use account::TokenRequest;
 pub use account::UserInfo;
 pub use account::UserPatch;
 pub use account::UserRequest;
+pub use enrolment::CertChallenge;
+pub use enrolment::CertChallengeRequest;
+pub use enrolment::CertIssued;
+pub use enrolment::CertRequest;
 pub use event::EventInfo;
 pub use event::HubEvent;
 pub use node::HealthInfo;

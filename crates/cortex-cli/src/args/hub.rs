@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::Subcommand;
+use clap::ValueEnum;
 
 use crate::args::HELP;
 
@@ -40,7 +41,26 @@ pub(crate) struct ServeArgs {
     /// Address that nodes dial; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     pub(crate) grpc: Option<SocketAddr>,
+    /// What nodes show beside their tokens: nothing more, or a certificate of the hub's authority.
+    #[arg(long, value_enum, value_name = "STRATEGY")]
+    pub(crate) node_tls: Option<NodeTls>,
+    /// Certificate chain for the public name, PEM: HTTP is then served over TLS. Read again when
+    /// it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key of --tls-cert, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Configuration file (hub.yaml); flags come before it.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// What nodes show beside their tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NodeTls {
+    /// Nothing more: the token is bound to the node's identity key.
+    Token,
+    /// A client certificate of the hub's authority.
+    Mutual,
 }

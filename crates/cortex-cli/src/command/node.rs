@@ -128,6 +128,7 @@ mod tests {
             labels: map(labels),
             cordoned: false,
             locked: false,
+            lock_reason: None,
             version: String::new(),
             capabilities: Some(serde_json::json!({ "labels": map(own) })),
             enrolled_at: String::new(),

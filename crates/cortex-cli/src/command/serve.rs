@@ -4,7 +4,6 @@ mod dev;
 mod listen;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cortex_core::ErrorKind;
@@ -12,6 +11,7 @@ use cortex_hub_lib::Hub;
 use cortex_hub_lib::HubBuilder;
 use cortex_hub_lib::HubConfig;
 use cortex_hub_lib::config::Loaded;
+use cortex_hub_lib::config::NodeTls;
 use cortex_hub_lib::config::Origin;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::args::hub as args;
 use crate::args::hub::ServeArgs;
 use crate::command::config::load_hub;
 use crate::command::serve::dev::LocalNode;
@@ -68,7 +69,7 @@ async fn serve(program: &Program, args: &ServeArgs, loaded: Loaded) -> Result<Ex
     let http = bind(args.http.unwrap_or(HTTP), "--http").await?;
     let grpc = bind(args.grpc.unwrap_or(GRPC), "--grpc").await?;
     let addresses = Addresses { http: address_of(&http)?, grpc: address_of(&grpc)? };
-    let config = settle(program, loaded, args.data_dir.clone(), addresses);
+    let config = settle(program, loaded, args, addresses);
     let data_dir = config.data_dir.clone();
     let public_url = config.public_url.clone();
     let (hub, driver) = Box::pin(HubBuilder::new(config).build(&grpc)).await?;
@@ -136,18 +137,27 @@ fn address_of(listener: &TcpListener) -> Result<SocketAddr> {
 fn settle(
     program: &Program,
     loaded: Loaded,
-    data_dir: Option<PathBuf>,
+    args: &ServeArgs,
     addresses: Addresses,
 ) -> HubConfig {
     let is_default =
         |key: &str| loaded.origins.get(key).is_none_or(|(_, origin)| *origin == Origin::Default);
     let (no_url, no_node_host) = (is_default("public_url"), is_default("node_host"));
     let mut config = loaded.config;
-    if let Some(dir) = data_dir {
-        config.data_dir = dir;
+    if let Some(dir) = &args.data_dir {
+        config.data_dir.clone_from(dir);
+    }
+    if let Some(strategy) = args.node_tls {
+        config.tls.nodes = match strategy {
+            args::NodeTls::Token => NodeTls::Token,
+            args::NodeTls::Mutual => NodeTls::Mutual,
+        };
+    }
+    if let Some((certificate, key)) = args.tls_cert.clone().zip(args.tls_key.clone()) {
+        (config.tls.certificate, config.tls.key) = (Some(certificate), Some(key));
     }
     if no_url {
-        config.public_url = format!("http://{}", reachable(addresses.http));
+        config.public_url = url_of(&config, addresses);
     }
     let is_open = !addresses.grpc.ip().is_loopback();
     if no_node_host && is_open {
@@ -163,6 +173,12 @@ fn settle(
     config
 }
 
+/// The URL with which this machine reaches the hub.
+fn url_of(config: &HubConfig, addresses: Addresses) -> String {
+    let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(addresses.http))
+}
+
 /// The address with which this machine reaches a listener.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let mut address = address;
@@ -176,7 +192,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn tell_ready(program: &Program, hub: &Hub, addresses: Addresses, link: &str) -> Result<()> {
-    let url = format!("http://{}", reachable(addresses.http));
+    let url = url_of(hub.config(), addresses);
     let output = &program.output;
     if output.is_json() {
         let line = json!({

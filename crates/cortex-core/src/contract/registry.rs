@@ -8,6 +8,7 @@ pub mod invites;
 pub mod lists;
 pub mod presence;
 pub mod races;
+pub mod renewals;
 mod reopen;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,11 @@ pub async fn node_registry(make: impl AsyncFn() -> Arc<dyn NodeRegistry>) {
     changes::a_retired_node_stays_so(&*make().await).await;
     changes::an_unknown_node_is_not_found(&*make().await).await;
     changes::of_racing_renames_one_wins(&*make().await).await;
+
+    renewals::a_renewal_moves_the_generation_on(&*make().await).await;
+    renewals::a_stale_renewal_changes_nothing(&*make().await).await;
+    renewals::a_suspected_node_is_locked_until_unlocked(&*make().await).await;
+    renewals::of_racing_renewals_one_wins(&*make().await).await;
 
     lists::nodes_are_listed_by_name_then_by_id(&*make().await).await;
     lists::filters_combine(&*make().await).await;

@@ -6,6 +6,7 @@ use crate::id::InviteId;
 use crate::id::NodeId;
 use crate::invite::InviteError;
 use crate::node::Fenced;
+use crate::node::Stale;
 
 /// `NotFound`, code `node_not_found`: no node has this id.
 #[must_use]
@@ -60,5 +61,13 @@ impl From<InviteError> for Error {
 impl From<Fenced> for Error {
     fn from(error: Fenced) -> Self {
         Error::new(Kind::Conflict, "record sighting", error.to_string()).with_code("fenced")
+    }
+}
+
+/// `Conflict`, code `generation_stale`.
+impl From<Stale> for Error {
+    fn from(error: Stale) -> Self {
+        Error::new(Kind::Conflict, "renew certificate", error.to_string())
+            .with_code("generation_stale")
     }
 }

@@ -9,6 +9,7 @@ use crate::invite::Entitlement;
 use crate::invite::Fate;
 use crate::invite::Invite;
 use crate::node::Admission;
+use crate::node::JoinState;
 use crate::node::Node;
 use crate::node::Presence;
 use crate::node::Sighting;
@@ -51,6 +52,8 @@ impl Invite {
             identity,
             labels: self.labels.clone(),
             admission: Admission::Active,
+            suspicion: None,
+            join: JoinState::default(),
             cordoned: false,
             capabilities: None,
             version: enrolment.version.clone(),
@@ -91,7 +94,7 @@ impl Node {
     /// was.
     pub fn sight(&mut self, sighting: Sighting, now: Timestamp) -> Result<()> {
         if matches!(sighting, Sighting::Opened { .. } | Sighting::Described { .. }) {
-            self.expect_admitted()?;
+            self.expect_admitted("open stream")?;
         }
         self.presence.apply(&sighting, now)?;
         match sighting {
@@ -108,14 +111,14 @@ impl Node {
         Ok(())
     }
 
-    fn expect_admitted(&self) -> Result<()> {
+    pub(super) fn expect_admitted(&self, operation: &'static str) -> Result<()> {
         let (state, code) = match self.admission {
             Admission::Active => return Ok(()),
             Admission::Locked => ("locked", "node_locked"),
             Admission::Retired => ("removed", "node_retired"),
         };
         let message = format!("node \"{}\" is {state}", self.name);
-        Err(Error::new(Kind::Denied, "open stream", message).with_code(code))
+        Err(Error::new(Kind::Denied, operation, message).with_code(code))
     }
 }
 

@@ -168,6 +168,16 @@ impl Accounts {
         }
     }
 
+    /// Whether the user of that id is one of this hub's, and locked out.
+    pub(crate) async fn is_locked_out(&self, id: UserId) -> Result<bool> {
+        Ok(self.inner.store.user(id).await?.is_some_and(|user| user.disabled))
+    }
+
+    /// Counts somebody who tries to get in without an account, by address.
+    pub(crate) fn count_stranger(&self, address: Option<IpAddr>) -> Result<()> {
+        self.count_attempt(None, address)
+    }
+
     /// The user of that id who is not locked out.
     pub(super) async fn active_user(&self, id: UserId) -> Result<User> {
         match self.inner.store.user(id).await? {
@@ -193,7 +203,7 @@ impl Accounts {
     fn count_attempt(&self, account: Option<&str>, address: Option<IpAddr>) -> Result<()> {
         let taken = self.inner.attempts.take(account, address, Instant::now());
         taken.map_err(|early| {
-            Error::new(ErrorKind::Exhausted, "sign in", "too many attempts to sign in")
+            Error::new(ErrorKind::Exhausted, "sign in", "too many attempts")
                 .with_code("too_many_attempts")
                 .with_hint(early.to_string())
                 .with_source(early)

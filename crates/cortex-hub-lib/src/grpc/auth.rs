@@ -1,12 +1,19 @@
-//! Who calls: the access token of a request's metadata.
+//! Who calls: the access token of a request's metadata, and the certificate of its connection.
 
+use axum::extract::Request as HttpRequest;
+use axum::middleware::Next;
+use axum::response::Response as HttpResponse;
 use cortex_core::id::NodeId;
 use cortex_proto::status::to_status;
+use cortex_proto::v1::enrollment_service_server::SERVICE_NAME as ENROLMENT;
 use tonic::Request;
 use tonic::Status;
 
+use crate::config::NodeTls;
 use crate::hub::Hub;
 use crate::hub::NodeToken;
+use crate::trust::door::Door;
+use crate::trust::door::Peer;
 
 /// The node whose token the request carries.
 pub(super) fn authenticate<T>(hub: &Hub, request: &Request<T>) -> Result<NodeToken, Status> {
@@ -18,7 +25,9 @@ pub(super) fn authenticate<T>(hub: &Hub, request: &Request<T>) -> Result<NodeTok
         .ok_or_else(|| {
             Status::unauthenticated("metadata \"authorization: Bearer …\" is missing")
         })?;
-    hub.authenticate_node(token).map_err(|error| to_status(&error))
+    let token = hub.authenticate_node(token).map_err(|error| to_status(&error))?;
+    expect_certificate(hub, request, token.node)?;
+    Ok(token)
 }
 
 /// Refuses a message that speaks for another node than the token's.
@@ -27,4 +36,30 @@ pub(super) fn expect_own(token: &NodeToken, claimed: &str) -> Result<(), Status>
         return Ok(());
     }
     Err(Status::permission_denied("the message names another node than the token"))
+}
+
+/// In `mutual`, refuses a call for a node on a connection with another one's certificate.
+pub(super) fn expect_certificate<T>(
+    hub: &Hub,
+    request: &Request<T>,
+    node: NodeId,
+) -> Result<(), Status> {
+    let shown = request.extensions().get::<Peer>().and_then(|peer| peer.node);
+    match hub.config().tls.nodes {
+        NodeTls::Token => Ok(()),
+        NodeTls::Mutual if shown == Some(node) => Ok(()),
+        NodeTls::Mutual => {
+            Err(Status::permission_denied("the connection's certificate is not this node's"))
+        }
+    }
+}
+
+/// Answers whoever came by the door for enrolments as if there were no other service.
+pub(super) async fn keep_to_door(request: HttpRequest, next: Next) -> HttpResponse {
+    let door = request.extensions().get::<Peer>().map_or(Door::Main, |peer| peer.door);
+    let service = request.uri().path().split('/').nth(1);
+    if door == Door::Enrolment && service != Some(ENROLMENT) {
+        return Status::unimplemented("by this server name there are enrolments only").into_http();
+    }
+    next.run(request).await
 }

@@ -1,6 +1,7 @@
-//! Enrolment: the only service that is open to those who have no token.
+//! Enrolment and renewal: the only service that is open to those who have no token.
 
 use cortex_core::id::InviteId;
+use cortex_core::id::NodeId;
 use cortex_core::proof::CHALLENGE_LEN;
 use cortex_proto::status::to_status;
 use cortex_proto::v1;
@@ -12,13 +13,9 @@ use tonic::Status;
 use crate::clock;
 use crate::hub::Applicant;
 use crate::hub::Hub;
+use crate::hub::RenewalClaim;
 use crate::trust::invites::InviteSecret;
-
-/// The longest host name that is taken, in bytes.
-const MAX_HOST_NAME: usize = 255;
-
-/// The longest version text that is taken, in bytes.
-pub(super) const MAX_VERSION: usize = 64;
+use crate::trust::node_certificate::NodeCertificate;
 
 #[derive(Debug)]
 pub(super) struct Enrollment {
@@ -56,15 +53,44 @@ impl EnrollmentService for Enrollment {
             node_id: welcome.node.id.to_string(),
             node_name: welcome.node.name,
             task_keys: welcome.task_keys.into_iter().map(|key| key.to_vec().into()).collect(),
-            generation: welcome.generation,
+            generation: welcome.node.join.generation,
+            certificate: welcome.certificate.map(certificate),
+        }))
+    }
+
+    async fn begin_renewal(
+        &self,
+        request: Request<v1::BeginRenewalRequest>,
+    ) -> Result<Response<v1::BeginRenewalResponse>, Status> {
+        let node = parse_node(&request.get_ref().node_id)?;
+        let challenge = self.hub.renewal_challenge(node).map_err(|e| to_status(&e))?;
+        Ok(Response::new(v1::BeginRenewalResponse {
+            challenge: challenge.to_vec().into(),
+            hub_time_ms: clock::now().as_millis(),
+        }))
+    }
+
+    async fn finish_renewal(
+        &self,
+        request: Request<v1::FinishRenewalRequest>,
+    ) -> Result<Response<v1::FinishRenewalResponse>, Status> {
+        let wire = request.into_inner();
+        let claim = RenewalClaim {
+            node: parse_node(&wire.node_id)?,
+            challenge: parse_bytes::<CHALLENGE_LEN>("challenge", &wire.challenge)?,
+            generation: wire.generation,
+            csr: wire.csr_der.to_vec(),
+            signature: wire.signature.to_vec(),
+        };
+        let renewed = self.hub.renew_certificate(claim).await.map_err(|e| to_status(&e))?;
+        Ok(Response::new(v1::FinishRenewalResponse {
+            generation: renewed.generation,
+            certificate: Some(certificate(renewed.certificate)),
         }))
     }
 }
 
 fn parse_applicant(wire: v1::FinishEnrollmentRequest) -> Result<Applicant, Status> {
-    if wire.host_name.len() > MAX_HOST_NAME || wire.version.len() > MAX_VERSION {
-        return Err(Status::invalid_argument("host_name or version is too long"));
-    }
     Ok(Applicant {
         invite: parse_invite(&wire.invite_id)?,
         secret: InviteSecret::from_slice(&wire.secret)
@@ -78,8 +104,20 @@ fn parse_applicant(wire: v1::FinishEnrollmentRequest) -> Result<Applicant, Statu
     })
 }
 
+fn certificate(issued: NodeCertificate) -> v1::NodeCertificate {
+    v1::NodeCertificate {
+        chain: issued.chain.iter().map(|one| one.to_vec().into()).collect(),
+        life_ms: i64::try_from(issued.life.as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
 fn parse_invite(text: &str) -> Result<InviteId, Status> {
     text.parse().map_err(|error| Status::invalid_argument(format!("invite_id: {error}")))
+}
+
+/// A node's id.
+pub(super) fn parse_node(text: &str) -> Result<NodeId, Status> {
+    text.parse().map_err(|error| Status::invalid_argument(format!("node_id: {error}")))
 }
 
 /// Bytes of a fixed length.

@@ -1,6 +1,5 @@
 //! Access tokens for enrolled nodes.
 
-use cortex_core::id::NodeId;
 use cortex_core::proof::CHALLENGE_LEN;
 use cortex_proto::status::to_status;
 use cortex_proto::v1;
@@ -10,7 +9,9 @@ use tonic::Request;
 use tonic::Response;
 use tonic::Status;
 
+use super::auth::expect_certificate;
 use super::enrollment::parse_bytes;
+use super::enrollment::parse_node;
 use crate::clock;
 use crate::hub::Hub;
 
@@ -32,6 +33,7 @@ impl TokenService for Tokens {
         request: Request<v1::RequestChallengeRequest>,
     ) -> Result<Response<v1::RequestChallengeResponse>, Status> {
         let node = parse_node(&request.get_ref().node_id)?;
+        expect_certificate(&self.hub, &request, node)?;
         let challenge = self.hub.token_challenge(node).map_err(|e| to_status(&e))?;
         Ok(Response::new(v1::RequestChallengeResponse {
             challenge: challenge.to_vec().into(),
@@ -43,8 +45,9 @@ impl TokenService for Tokens {
         &self,
         request: Request<v1::IssueTokenRequest>,
     ) -> Result<Response<v1::IssueTokenResponse>, Status> {
+        let node = parse_node(&request.get_ref().node_id)?;
+        expect_certificate(&self.hub, &request, node)?;
         let wire = request.into_inner();
-        let node = parse_node(&wire.node_id)?;
         let challenge = parse_bytes::<CHALLENGE_LEN>("challenge", &wire.challenge)?;
         let issued = self
             .hub
@@ -56,8 +59,4 @@ impl TokenService for Tokens {
             expires_at_ms: issued.expires_at.as_millis(),
         }))
     }
-}
-
-fn parse_node(text: &str) -> Result<NodeId, Status> {
-    text.parse().map_err(|error| Status::invalid_argument(format!("node_id: {error}")))
 }

@@ -5,26 +5,36 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::id::InviteId;
 use cortex_core::id::NodeId;
+use cortex_core::invite::InviteError;
 use cortex_core::node::Admission;
 use cortex_core::node::Node;
 use cortex_core::proof;
 use cortex_core::proof::CHALLENGE_LEN;
 use cortex_core::proof::EnrolmentClaim;
 use cortex_core::registry::Enrolment;
+use cortex_core::registry::NodeChange;
+use cortex_core::timestamp::Timestamp;
 use ed25519_dalek::Signature;
 use ed25519_dalek::VerifyingKey;
 
 use super::Hub;
 use crate::clock;
+use crate::config::NodeTls;
 use crate::feed::Change;
 use crate::trust::challenge::Subject;
 use crate::trust::invites::InviteSecret;
+use crate::trust::node_certificate;
+use crate::trust::node_certificate::NodeCertificate;
+use crate::trust::node_certificate::TlsPublicKey;
 use crate::trust::token::Issued;
 use crate::trust::token::KeyThumbprint;
 use crate::trust::token::NodeClaims;
 
-/// The join-state generation of a new node.
-const FIRST_GENERATION: u64 = 1;
+/// The longest host name that is taken, in bytes.
+const MAX_HOST_NAME: usize = 255;
+
+/// The longest text of a version that is taken, in bytes.
+pub(crate) const MAX_VERSION: usize = 64;
 
 /// A machine that wants to become a node.
 #[derive(Debug)]
@@ -32,6 +42,7 @@ pub(crate) struct Applicant {
     pub(crate) invite: InviteId,
     pub(crate) secret: InviteSecret,
     pub(crate) challenge: [u8; CHALLENGE_LEN],
+    /// Empty where it wants no certificate.
     pub(crate) csr: Vec<u8>,
     pub(crate) identity: [u8; 32],
     pub(crate) signature: Vec<u8>,
@@ -44,7 +55,7 @@ pub(crate) struct Applicant {
 pub(crate) struct Welcome {
     pub(crate) node: Node,
     pub(crate) task_keys: Vec<[u8; 32]>,
-    pub(crate) generation: u64,
+    pub(crate) certificate: Option<NodeCertificate>,
 }
 
 /// A node that has proved who it is.
@@ -59,6 +70,7 @@ impl Hub {
     /// Admits a machine as a node of the invite's owner.
     pub(crate) async fn admit(&self, applicant: Applicant) -> Result<Welcome> {
         let now = clock::now();
+        let tls_key = self.check_applicant(&applicant)?;
         let subject = Subject::Enrolment(applicant.invite);
         self.trust().challenges().redeem(&applicant.challenge, subject, now)?;
         let claim = EnrolmentClaim {
@@ -80,6 +92,10 @@ impl Hub {
         let hub = self.clone();
         let enrolled =
             self.finish(async move { hub.inner.registry.enroll(enrolment, now).await }).await;
+        let enrolled = match enrolled {
+            Ok(node) => self.check_owner(node).await,
+            Err(error) => Err(error),
+        };
         let node = enrolled.inspect_err(|error| {
             self.metrics().enrolments_refused.inc();
             tracing::warn!(invite = %applicant.invite, host = %applicant.host_name.escape_debug(), %error, "enrolment refused");
@@ -88,7 +104,50 @@ impl Hub {
         tracing::info!(node = %node.id, name = %node.name, "node enrolled");
         self.inner.feed.announce(Change::Node(std::sync::Arc::new(node.clone())));
         let key = self.trust().signer().for_node(node.id).verifying_key();
-        Ok(Welcome { node, task_keys: vec![key.to_bytes()], generation: FIRST_GENERATION })
+        let certificate = match tls_key {
+            Some(tls_key) => Some(self.certify(node.id, &tls_key, now)?),
+            None => None,
+        };
+        Ok(Welcome { node, task_keys: vec![key.to_bytes()], certificate })
+    }
+
+    /// Refuses what no applicant can bring; returns the key for which it wants a certificate.
+    fn check_applicant(&self, applicant: &Applicant) -> Result<Option<TlsPublicKey>> {
+        let invalid = |code, message: &str| {
+            Error::new(ErrorKind::Invalid, "enrol node", message).with_code(code)
+        };
+        if applicant.host_name.len() > MAX_HOST_NAME || applicant.version.len() > MAX_VERSION {
+            return Err(invalid("text_too_long", "host_name or version is too long"));
+        }
+        if !applicant.csr.is_empty() {
+            return TlsPublicKey::from_request(&applicant.csr).map(Some);
+        }
+        match self.inner.config.tls.nodes {
+            NodeTls::Token => Ok(None),
+            NodeTls::Mutual => Err(invalid("csr_missing", "a certificate signing request is missing")
+                .with_hint("this hub takes only nodes with certificates: update the node's software")),
+        }
+    }
+
+    /// Takes back the node of an owner who was locked out since the invite was made: for its
+    /// bearer, it is an invite that was withdrawn.
+    async fn check_owner(&self, node: Node) -> Result<Node> {
+        if self.accounts().is_locked_out(node.owner).await? {
+            self.amend(node.id, NodeChange::Retire).await?;
+            return Err(InviteError::Withdrawn.into());
+        }
+        Ok(node)
+    }
+
+    /// Issues a node's certificate.
+    pub(super) fn certify(
+        &self,
+        node: NodeId,
+        key: &TlsPublicKey,
+        now: Timestamp,
+    ) -> Result<NodeCertificate> {
+        let life = self.inner.config.tls.node_certificate_life();
+        node_certificate::issue(self.trust().authority(), (self.id(), node), key, life, now)
     }
 
     /// A challenge for a node that wants a token; unknown nodes get one just like known ones.
@@ -127,7 +186,7 @@ impl Hub {
     }
 
     /// A node; an unknown one is told the same as a wrong proof.
-    async fn known_node(&self, id: NodeId) -> Result<Node> {
+    pub(super) async fn known_node(&self, id: NodeId) -> Result<Node> {
         self.inner.registry.get(id).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound => unproved(),
             _ => error,
@@ -147,7 +206,7 @@ fn unproved() -> Error {
     Error::new(ErrorKind::Unauthenticated, "authenticate node", message).with_code("bad_proof")
 }
 
-fn check_admission(node: &Node) -> Result<()> {
+pub(super) fn check_admission(node: &Node) -> Result<()> {
     let (message, code) = match node.admission {
         Admission::Active => return Ok(()),
         Admission::Locked => ("the node is locked", "node_locked"),

@@ -67,7 +67,7 @@ impl Hub {
         self.finish(async move { hub.amend(id, change).await }).await
     }
 
-    async fn amend(&self, id: NodeId, change: NodeChange) -> Result<Node> {
+    pub(super) async fn amend(&self, id: NodeId, change: NodeChange) -> Result<Node> {
         let mut node = self.inner.registry.amend(id, change, clock::now()).await?;
         if let Some(link) = self.inner.links.get(id) {
             if node.admission == Admission::Active {

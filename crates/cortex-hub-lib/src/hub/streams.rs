@@ -11,6 +11,7 @@ use cortex_core::id::NodeId;
 use cortex_core::node::Health;
 use cortex_core::node::PRESENCE_TTL;
 use cortex_core::node::Sighting;
+use cortex_core::node::Suspicion;
 use cortex_core::proof;
 use cortex_core::proof::CHALLENGE_LEN;
 use cortex_core::timestamp::Timestamp;
@@ -94,10 +95,17 @@ impl Hub {
         let proof = proof::stream(self.id(), node.id, &claim.nonce, claim.boot, claim.generation);
         check_proof(&node.identity, &proof, &claim.signature)?;
         let (hub, boot) = (self.clone(), claim.boot);
+        if node.join.judge(claim.generation).is_err() {
+            let locked = async move { Err(hub.suspect(node.id, Suspicion::Cloned).await) };
+            return self.finish(locked).await;
+        }
         self.finish(async move { hub.enter(node.id, boot, node.version).await }).await
     }
 
     async fn enter(&self, id: NodeId, boot: BootId, version: String) -> Result<Opened> {
+        if self.inner.links.is_flapping(id, boot, clock::now()) {
+            return Err(self.suspect(id, Suspicion::Flapping).await);
+        }
         let opened = Sighting::Opened { boot, capabilities: None, version };
         let presence = self.inner.registry.touch(id, opened, clock::now()).await?;
         let mut node = self.inner.registry.get(id).await?;

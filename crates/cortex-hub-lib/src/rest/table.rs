@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 use super::Api;
 use super::dispatch;
 use super::docs;
+use super::enrolment;
 use super::events;
 use super::guard::Rule;
 use super::guard::enforce;
@@ -55,6 +56,8 @@ pub(super) fn table() -> Vec<Route> {
         row(read, routes!(invites::list)),
         row(read, routes!(invites::get)),
         row(manage, routes!(invites::withdraw)),
+        row(Rule::Public, routes!(enrolment::challenge)),
+        row(Rule::Public, routes!(enrolment::finish)),
         row(read, routes!(nodes::list)),
         row(read, routes!(nodes::get)),
         row(read, routes!(nodes::status)),

@@ -16,12 +16,17 @@ use std::time::Duration;
 
 use cortex_proto::limits::HANDSHAKE_TIMEOUT;
 use futures::Stream;
-use rustls::ServerConfig;
+use futures::StreamExt as _;
+use rustls::server::Acceptor;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio::time::Sleep;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::trust::Doors;
+use crate::trust::door::Peer;
 
 use pending::Pending;
 
@@ -75,7 +80,7 @@ impl HandshakeLimits {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     listener: TcpListener,
-    config: Arc<ServerConfig>,
+    doors: Arc<Doors>,
     limits: HandshakeLimits,
     pending: Pending,
     /// Accepted, and waits for room.
@@ -95,12 +100,12 @@ pub(crate) struct Incoming {
 #[must_use]
 pub(crate) fn incoming(
     listener: TcpListener,
-    config: Arc<ServerConfig>,
+    doors: Arc<Doors>,
     limits: HandshakeLimits,
 ) -> Incoming {
     Incoming {
         listener,
-        config,
+        doors,
         limits,
         pending: Pending::default(),
         waiting: None,
@@ -179,8 +184,8 @@ impl Incoming {
             tracing::debug!(%peer, %error, "closed: the connection is gone already");
             return;
         }
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        self.pending.start(peer.ip(), handshake(acceptor, stream, peer, self.limits.timeout));
+        let doors = Arc::clone(&self.doors);
+        self.pending.start(peer.ip(), handshake(doors, stream, peer, self.limits.timeout));
     }
 }
 
@@ -199,16 +204,36 @@ impl Stream for Incoming {
     }
 }
 
+/// Serves HTTP too: `axum::serve` takes its connections from here.
+impl axum::serve::Listener for Incoming {
+    type Io = TlsConnection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TlsConnection, SocketAddr) {
+        match self.next().await {
+            Some(Ok(connection)) => {
+                let address = connection.peer().address;
+                (connection, address)
+            }
+            // The stream neither ends nor fails; if it did, nobody would come any more.
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
 async fn handshake(
-    acceptor: TlsAcceptor,
+    doors: Arc<Doors>,
     stream: TcpStream,
     peer: SocketAddr,
     limit: Duration,
 ) -> Option<TlsConnection> {
-    let local = stream.local_addr().ok();
     let started = Instant::now();
-    match tokio::time::timeout_at(started + limit, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => Some(TlsConnection::new(stream, local, peer)),
+    match tokio::time::timeout_at(started + limit, accept(&doors, stream, peer)).await {
+        Ok(Ok((stream, peer))) => Some(TlsConnection::new(stream, peer)),
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "TLS handshake failed");
             None
@@ -218,6 +243,18 @@ async fn handshake(
             None
         }
     }
+}
+
+async fn accept(
+    doors: &Doors,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> io::Result<(TlsStream<TcpStream>, Peer)> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let (door, config) = doors.choose(start.client_hello().server_name());
+    let stream = start.into_stream(config).await?;
+    let node = doors.node_of(stream.get_ref().1.peer_certificates());
+    Ok((stream, Peer { address, door, node }))
 }
 
 /// Whether an error of `accept` concerns the connection that was to be accepted, not the listener.

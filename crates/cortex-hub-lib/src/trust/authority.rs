@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,6 +17,7 @@ use cortex_core::error::Kind;
 use cortex_core::id::HubId;
 use cortex_core::timestamp::Timestamp;
 use rcgen::SanType;
+use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
@@ -24,14 +26,18 @@ use rustls::pki_types::DnsName;
 use rustls::server::ClientHello;
 use rustls::server::NoServerSessionStorage;
 use rustls::server::ResolvesServerCert;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use sha2::Digest as _;
 use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
 
+use super::OutsideCertificate;
 use super::Vault;
 use super::certificate;
 use super::certificate::PrivateKey;
+use super::door::enrolment_name;
 
 /// The longest that [`Authority::keep_fresh`] sleeps: clocks can be set while it does.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -74,7 +80,11 @@ impl Authority {
         let names = subject_names(&server_name, names)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let first = issue(&server_name, &names, (&vault.ca, &vault.ca_key), &provider, now)?;
-        let presented = Arc::new(Presented(ArcSwap::from_pointee(first)));
+        let presented = Arc::new(Presented {
+            server_name: server_name.clone(),
+            own: ArcSwap::from_pointee(first),
+            outside: OnceLock::new(),
+        });
         Ok(Self {
             tls: Arc::new(tls_config(&provider, &presented)?),
             ca_pem: certificate::pem("CERTIFICATE", &vault.ca).to_string(),
@@ -119,10 +129,52 @@ impl Authority {
         Arc::clone(&self.tls)
     }
 
+    /// The same, but with a client certificate of this authority demanded of everybody.
+    ///
+    /// There are no resumptions: each connection proves anew that its certificate is good now.
+    ///
+    /// # Errors
+    /// `Internal`: the TLS library refused.
+    pub fn mutual_config(&self) -> Result<Arc<ServerConfig>> {
+        let mut roots = RootCertStore::empty();
+        for root in self.trusted() {
+            roots.add(root.clone()).map_err(refused)?;
+        }
+        let provider = Arc::clone(&self.provider);
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| refused(rustls::Error::General(error.to_string())))?;
+        let mut config = bare_config(&self.provider, &self.presented, verifier)?;
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
+    }
+
+    /// The authority's certificate and key: what signs new certificates.
+    pub(super) fn issuer(&self) -> (&CertificateDer<'static>, &PrivateKey) {
+        (&self.ca, &self.ca_key)
+    }
+
+    /// The authorities whose client certificates are taken.
+    fn trusted(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        std::iter::once(&self.ca)
+    }
+
+    /// Presents this certificate to clients that ask for another name than the internal one. The
+    /// first one that is given stays.
+    pub fn present_outside(&self, outside: Arc<OutsideCertificate>) {
+        self.presented.outside.get_or_init(|| outside);
+    }
+
+    /// The certificate from outside, if there is one.
+    #[must_use]
+    pub fn outside(&self) -> Option<&Arc<OutsideCertificate>> {
+        self.presented.outside.get()
+    }
+
     /// When the server certificate is to be replaced: at two thirds of its life.
     #[must_use]
     pub fn renews_at(&self) -> Timestamp {
-        self.presented.0.load().renews_at
+        self.presented.own.load().renews_at
     }
 
     /// Issues a server certificate with a fresh key; new connections get it from now on.
@@ -132,7 +184,7 @@ impl Authority {
     pub fn renew(&self, now: Timestamp) -> Result<()> {
         let authority = (&self.ca, &*self.ca_key);
         let next = issue(&self.server_name, &self.names, authority, &self.provider, now)?;
-        self.presented.0.store(Arc::new(next));
+        self.presented.own.store(Arc::new(next));
         Ok(())
     }
 
@@ -178,13 +230,22 @@ struct Server {
     renews_at: Timestamp,
 }
 
-/// Presents the newest certificate to whoever asks: nodes that dial an address send no name.
+/// Presents the newest certificate to whoever asks for the internal name, or for none: whoever
+/// dials an address sends no name. The one from outside is for those who ask for something else.
 #[derive(Debug)]
-struct Presented(ArcSwap<Server>);
+struct Presented {
+    server_name: String,
+    own: ArcSwap<Server>,
+    outside: OnceLock<Arc<OutsideCertificate>>,
+}
 
 impl ResolvesServerCert for Presented {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.load().certified))
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let is_public = hello.server_name().is_some_and(|name| !name.ends_with(&self.server_name));
+        match self.outside.get() {
+            Some(outside) if is_public => Some(outside.current()),
+            _ => Some(Arc::clone(&self.own.load().certified)),
+        }
     }
 }
 
@@ -206,26 +267,36 @@ fn issue(
 }
 
 fn tls_config(provider: &Arc<CryptoProvider>, presented: &Arc<Presented>) -> Result<ServerConfig> {
+    let mut config = bare_config(provider, presented, WebPkiClientVerifier::no_client_auth())?;
+    // Tickets keep what a resumption needs with the node: no memory here for each that ever came.
+    // One is enough, as each resumption brings the next.
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(refused)?;
+    config.send_tls13_tickets = 1;
+    Ok(config)
+}
+
+/// Without resumption.
+fn bare_config(
+    provider: &Arc<CryptoProvider>,
+    presented: &Arc<Presented>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(refused)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_cert_resolver(Arc::clone(presented) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = vec![b"h2".to_vec()];
     // Early data can be replayed by whoever saw it.
     config.max_early_data_size = 0;
-    // Tickets keep what a resumption needs with the node: no memory here for each that ever came.
-    // One is enough, as each resumption brings the next.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(refused)?;
-    config.send_tls13_tickets = 1;
     Ok(config)
 }
 
 fn subject_names(server_name: &str, names: &[String]) -> Result<Vec<SanType>> {
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let mut all = Vec::with_capacity(names.len() + 4);
-    let fixed = [server_name.to_owned(), "localhost".to_owned()];
+    let fixed = [server_name.to_owned(), enrolment_name(server_name), "localhost".to_owned()];
     for name in fixed.iter().chain(names) {
         let name = subject_name(name)?;
         if !all.contains(&name) {

@@ -22,7 +22,7 @@ use rcgen::IsCa;
 use rcgen::Issuer;
 use rcgen::KeyPair;
 use rcgen::KeyUsagePurpose;
-use rcgen::PublicKeyData as _;
+use rcgen::PublicKeyData;
 use rcgen::SanType;
 use rcgen::SerialNumber;
 use rustls::pki_types::CertificateDer;
@@ -132,6 +132,28 @@ pub(super) fn server(
     params.use_authority_key_identifier_extension = true;
     let certificate =
         params.signed_by(&key.0, &issuer).map_err(|error| failed("issue certificate", error))?;
+    Ok(certificate.into())
+}
+
+/// Makes a certificate of a node for the key of somebody else, good for `uri` and as a client only.
+pub(super) fn node(
+    uri: &str,
+    key: &impl PublicKeyData,
+    (ca, ca_key): (&CertificateDer<'_>, &PrivateKey),
+    life: Duration,
+    now: Timestamp,
+) -> Result<CertificateDer<'static>> {
+    let issuer = Issuer::from_ca_cert_der(ca, &ca_key.0)
+        .map_err(|error| failed("read CA certificate", error))?;
+    let name = uri.try_into().map_err(|error| failed("name node certificate", error))?;
+    let mut params = params("Cortex node", now, life)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.subject_alt_names = vec![SanType::URI(name)];
+    params.use_authority_key_identifier_extension = true;
+    let certificate =
+        params.signed_by(key, &issuer).map_err(|error| failed("issue certificate", error))?;
     Ok(certificate.into())
 }
 

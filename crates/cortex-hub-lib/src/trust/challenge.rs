@@ -29,6 +29,8 @@ pub enum Subject {
     Token(NodeId),
     /// Opening a node's control stream.
     Stream(NodeId),
+    /// Renewal of a node's certificate.
+    Renewal(NodeId),
 }
 
 /// The open challenges of a hub, in memory only: after a restart, clients ask again.
@@ -37,7 +39,7 @@ pub enum Subject {
 /// enrolled nodes out.
 #[derive(Debug)]
 pub struct Challenges {
-    shelves: [Mutex<Shelf>; 3],
+    shelves: [Mutex<Shelf>; 4],
     capacity: usize,
 }
 
@@ -97,6 +99,7 @@ impl Challenges {
             Subject::Enrolment(_) => 0,
             Subject::Token(_) => 1,
             Subject::Stream(_) => 2,
+            Subject::Renewal(_) => 3,
         };
         &self.shelves[at]
     }

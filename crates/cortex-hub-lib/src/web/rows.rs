@@ -6,6 +6,7 @@ use cortex_core::invite::Fate;
 use cortex_core::invite::Invite;
 use cortex_core::node::Node;
 use cortex_core::node::Status;
+use cortex_core::node::Suspicion;
 use cortex_core::timestamp::Timestamp;
 
 /// One row: a node, or an invite that waits for its node.
@@ -51,6 +52,11 @@ fn of_node(node: &Node, now: Timestamp) -> Row {
     if node.cordoned {
         word.push_str(", cordoned");
     }
+    word.push_str(match node.suspicion {
+        Some(Suspicion::Cloned) => ": a copy of it is in use",
+        Some(Suspicion::Flapping) => ": two processes have its identity",
+        _ => "",
+    });
     let stated = node.capabilities.as_ref();
     let own = stated.into_iter().flat_map(|stated| &stated.labels);
     let own = own.filter(|(key, _)| !node.labels.contains_key(*key));
@@ -146,6 +152,8 @@ mod tests {
             identity: [0; 32],
             labels: BTreeMap::from([("zone".into(), "a".into()), ("gpu".into(), String::new())]),
             admission: Admission::Active,
+            suspicion: None,
+            join: cortex_core::node::JoinState::default(),
             cordoned: true,
             capabilities: None,
             version: "0.1.0".into(),

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use cortex_core::timestamp::Timestamp;
+
 use super::*;
 
 fn enrolment() -> Enrolment {
@@ -11,6 +13,7 @@ fn enrolment() -> Enrolment {
         name: "lab".into(),
         task_keys: vec![SigningKey::from_bytes(&[7; 32]).verifying_key()],
         generation: 1,
+        certificate: None,
     }
 }
 
@@ -67,4 +70,43 @@ fn nothing_secret_is_printed() {
     let secret = std::fs::read_to_string(root.path().join(KEY_FILE)).unwrap();
     assert_eq!(secret.len(), 64);
     assert!(!format!("{identity:?}").contains(&secret));
+}
+
+fn certificate(key: u64) -> Certificate {
+    let (from, to) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
+    Certificate { key, chain: vec![vec![1, 2], vec![3]], from, to }
+}
+
+#[test]
+fn a_renewal_that_was_cut_off_goes_on_with_its_key() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    let open = || {
+        let identity = Identity::open(dir).unwrap();
+        let enrolment = identity.enrolment().cloned().unwrap();
+        (identity.join_state(enrolment), identity)
+    };
+    let mut identity = Identity::open(dir).unwrap();
+    let (number, key) = identity.first_tls_key().unwrap();
+    assert_eq!(identity.first_tls_key().unwrap().1.to_pkcs8(), key.to_pkcs8());
+    assert_eq!(mode(&dir.join("tls-1.key")), 0o600);
+    identity.keep(Enrolment { certificate: Some(certificate(number)), ..enrolment() }).unwrap();
+    drop(identity);
+
+    let (join, identity) = open();
+    assert!(join.begun().unwrap().is_none());
+    assert_eq!(join.key().unwrap().unwrap().to_pkcs8(), key.to_pkcs8());
+    let next = join.begin().unwrap();
+    drop((join, identity));
+
+    let (join, _identity) = open();
+    assert_eq!(join.begun().unwrap().unwrap().to_pkcs8(), next.to_pkcs8());
+    assert_eq!(join.begin().unwrap().to_pkcs8(), next.to_pkcs8());
+    assert_eq!(join.key().unwrap().unwrap().to_pkcs8(), key.to_pkcs8());
+    join.finish(2, certificate(2)).unwrap();
+    assert_eq!(join.key().unwrap().unwrap().to_pkcs8(), next.to_pkcs8());
+    assert!(join.begun().unwrap().is_none());
+    assert!(!dir.join("tls-1.key").exists(), "what is replaced is removed");
+    drop((join, _identity));
+    assert_eq!(open().0.current().certificate, Some(certificate(2)));
 }

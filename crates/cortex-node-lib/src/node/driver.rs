@@ -30,6 +30,8 @@ use crate::uplink::Pulse;
 use crate::uplink::Uplink;
 
 use super::Parts;
+use super::credentials::Credentials;
+use super::credentials::kept;
 use super::Shared;
 use super::Status;
 
@@ -94,6 +96,8 @@ impl Driver {
         let authority =
             Authority { hub: member.hub, node: member.node, task_keys: member.task_keys.clone() };
         let (data_dir, key) = (self.parts.identity.dir().to_path_buf(), self.parts.identity.key());
+        let (hub, node) = (member.hub, member.node);
+        let credentials = Credentials::new(self.parts.identity.join_state(member));
         let runner = Runner::open(
             self.parts.identity,
             authority,
@@ -110,12 +114,12 @@ impl Driver {
         let uplink = Uplink {
             destination: destination(&self.parts.config),
             membership: Membership {
-                hub: member.hub,
-                node: member.node,
-                generation: member.generation,
+                hub,
+                node,
                 boot: BootId::generate(),
                 key,
             },
+            credentials: Arc::new(credentials),
             outbox: Arc::clone(&outbox),
             inbox: downlink,
             capabilities: self.parts.discovery.view(),
@@ -194,10 +198,13 @@ impl Driver {
                 .with_code("not_enrolled")
                 .with_hint("ask the hub's owner for an invite, and put it into the configuration")
         })?;
+        let (number, tls_key) = self.parts.identity.first_tls_key()?;
+        let csr = tls_key.request()?;
         let application = Application {
             hub: self.parts.config.hub.id,
             invite: invite.id(),
             secret: invite.secret(),
+            csr: &csr,
             host_name: &self.parts.host_name,
             version: &self.parts.version,
         };
@@ -217,6 +224,7 @@ impl Driver {
             name: enrolled.name,
             task_keys: enrolled.task_keys,
             generation: enrolled.generation,
+            certificate: enrolled.certificate.map(|issued| kept(issued, number)),
         };
         self.parts.identity.keep(enrolment.clone())?;
         tracing::info!(node = %enrolment.node, name = enrolment.name, "enrolled");

@@ -1,5 +1,7 @@
 //! The calls with one question and one answer: enrolment, tokens, configuration.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
@@ -30,9 +32,12 @@ use tonic::transport::Channel;
 use super::Application;
 use super::Enrolled;
 use super::Membership;
+use super::Renewed;
 use super::Sealed;
+use super::connect;
 
 const ENROL: &str = "enrol";
+const RENEW: &str = "renew certificate";
 const TOKEN: &str = "get access token";
 const SYNC: &str = "synchronise configuration";
 
@@ -86,7 +91,7 @@ pub(super) async fn enrol(
         hub: application.hub,
         invite: application.invite,
         challenge: &challenge,
-        csr: b"",
+        csr: application.csr,
         identity: &identity,
         host_name,
     };
@@ -95,7 +100,7 @@ pub(super) async fn enrol(
         invite_id,
         secret: Bytes::copy_from_slice(application.secret),
         challenge: begun.challenge,
-        csr_der: Bytes::new(),
+        csr_der: Bytes::copy_from_slice(application.csr),
         identity_key: Bytes::copy_from_slice(&identity),
         signature: signature.into(),
         host_name: host_name.to_owned(),
@@ -104,6 +109,34 @@ pub(super) async fn enrol(
     let answer = client.finish_enrollment(finish);
     let finished = limited(ENROL, answer).await?.map_err(|status| refused_invite(&status))?;
     read_enrolled(finished.into_inner())
+}
+
+/// Proves possession of the identity key and gets a certificate for the key of a signing request.
+pub(super) async fn renew(
+    channel: Channel,
+    member: &Membership,
+    generation: u64,
+    csr: Vec<u8>,
+) -> Result<Renewed> {
+    let mut client = EnrollmentServiceClient::new(channel)
+        .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
+    let node_id = member.node.to_string();
+    let begin = v1::BeginRenewalRequest { node_id: node_id.clone() };
+    let begun = within(RENEW, client.begin_renewal(begin)).await?;
+    let challenge = challenge(RENEW, &begun.challenge)?;
+    let proven = proof::renewal(member.hub, member.node, &challenge, generation, &csr);
+    let finish = v1::FinishRenewalRequest {
+        node_id,
+        challenge: begun.challenge,
+        generation,
+        csr_der: csr.into(),
+        signature: member.key.sign(&proven).to_vec().into(),
+    };
+    let answer = within(RENEW, client.finish_renewal(finish)).await?;
+    let issued = answer.certificate.and_then(read_certificate);
+    let issued = issued.ok_or_else(|| unusable(RENEW, "the hub gave no certificate"))?;
+    Ok(Renewed { generation: answer.generation, issued })
 }
 
 /// Proves possession of the identity key and gets a token.
@@ -155,6 +188,9 @@ pub(super) fn sealed(message: v1::SignedMessage) -> Sealed {
 
 /// The seam error of a refused call of an enrolled node.
 pub(super) fn call_error(operation: &'static str, status: &Status) -> Error {
+    if connect::is_certificate_refused(status) {
+        return connect::certificate_refused(operation);
+    }
     let error = from_status(operation, status);
     if status.code() == Code::PermissionDenied {
         return error
@@ -207,8 +243,16 @@ fn read_enrolled(answer: v1::FinishEnrollmentResponse) -> Result<Enrolled> {
         name: answer.node_name,
         task_keys: task_keys.ok_or_else(|| unusable(ENROL, "the hub gave no task keys"))?,
         generation: answer.generation,
+        certificate: answer.certificate.and_then(read_certificate),
     })
 }
+
+fn read_certificate(wire: v1::NodeCertificate) -> Option<super::Issued> {
+    let chain: Vec<_> = wire.chain.iter().map(|one| one.to_vec()).collect();
+    let life = Duration::from_millis(u64::try_from(wire.life_ms).ok()?);
+    (!chain.is_empty()).then_some(super::Issued { chain, life })
+}
+
 
 fn refused_invite(status: &Status) -> Error {
     let error = from_status(ENROL, status);

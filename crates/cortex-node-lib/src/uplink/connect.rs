@@ -20,11 +20,18 @@ use tonic::transport::Channel;
 use tonic::transport::Endpoint;
 use tonic::transport::Uri;
 
+use super::Certificate;
 use super::Destination;
 use super::pin::PinMismatch;
 use super::pin::PinnedVerifier;
 
 const OPERATION: &str = "dial hub";
+/// How the internal names of hubs end.
+const INTERNAL: &str = ".cortex.internal";
+
+/// The code of [`certificate_refused`].
+pub(super) const CERTIFICATE_REFUSED: &str = "certificate_refused";
+
 const ALPN: &[u8] = b"h2";
 
 /// Connects, and checks who answers before anything is said.
@@ -35,9 +42,24 @@ const ALPN: &[u8] = b"h2";
 /// `Denied`: `hub_pin_mismatch` where an authority without a pinned key signed for the hub,
 /// `hub_certificate_refused` where chain, name or time are not right. `Unavailable`, `Timeout`:
 /// nobody answers. `Invalid`: the configuration cannot be used.
-pub(super) async fn dial(to: &Destination) -> Result<Channel> {
+pub(super) async fn dial(to: &Destination, shown: Option<Certificate>) -> Result<Channel> {
     let stream = tcp(to).await?;
-    let stream = tls(to, stream).await?;
+    let stream = tls(to, &to.server_name, shown, stream).await?;
+    over(to, stream).await
+}
+
+/// Connects to the hub's door for those who have no certificate, or no longer; checks as [`dial`].
+///
+/// # Errors
+/// As [`dial`].
+pub(super) async fn dial_for_enrolment(to: &Destination) -> Result<Channel> {
+    let name = match to.server_name.ends_with(INTERNAL) {
+        true => format!("enrol.{}", to.server_name),
+        // Another name of the hub has no such door beside it.
+        false => to.server_name.clone(),
+    };
+    let stream = tcp(to).await?;
+    let stream = tls(to, &name, None, stream).await?;
     over(to, stream).await
 }
 
@@ -54,12 +76,17 @@ async fn tcp(to: &Destination) -> Result<TcpStream> {
     Ok(stream)
 }
 
-async fn tls(to: &Destination, stream: TcpStream) -> Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(to.server_name.clone()).map_err(|_| {
+async fn tls(
+    to: &Destination,
+    name: &str,
+    shown: Option<Certificate>,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| {
         let message = format!("hub.server_name {:?} is no host name", to.server_name);
         Error::new(ErrorKind::Invalid, OPERATION, message).with_code("bad_config")
     })?;
-    let connector = TlsConnector::from(Arc::new(tls_config(to)?));
+    let connector = TlsConnector::from(Arc::new(tls_config(to, shown)?));
     let handshake = timeout(limits::HANDSHAKE_TIMEOUT, connector.connect(name, stream)).await;
     let stream = handshake
         .map_err(|_| Error::new(ErrorKind::Timeout, OPERATION, "the TLS handshake takes too long"))?
@@ -71,16 +98,24 @@ async fn tls(to: &Destination, stream: TcpStream) -> Result<TlsStream<TcpStream>
     Ok(stream)
 }
 
-fn tls_config(to: &Destination) -> Result<ClientConfig> {
+fn tls_config(to: &Destination, shown: Option<Certificate>) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let pins = to.pins.clone();
     let verifier = PinnedVerifier::new(pins, to.ca_pem.as_deref(), Arc::clone(&provider))?;
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has cipher suites for TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match shown {
+        None => config.with_no_client_auth(),
+        Some(Certificate { chain, key, .. }) => {
+            config.with_client_auth_cert(chain, key).map_err(|error| {
+                let message = "the node's certificate cannot be used";
+                Error::new(ErrorKind::Precondition, OPERATION, message).with_source(error)
+            })?
+        }
+    };
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }
@@ -112,9 +147,44 @@ async fn over(to: &Destination, stream: TlsStream<TcpStream>) -> Result<Channel>
         std::future::ready(stream.ok_or_else(|| io::Error::other("the connection was lost")))
     });
     endpoint.connect_with_connector(connector).await.map_err(|error| {
+        if is_certificate_refused(&error) {
+            return certificate_refused(OPERATION);
+        }
         Error::new(ErrorKind::Unavailable, OPERATION, format!("HTTP/2 does not start: {error}"))
             .with_source(error)
     })
+}
+
+/// Whether the hub refused the node's certificate: TLS 1.3 says so only after the handshake.
+pub(super) fn is_certificate_refused(failure: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::AlertDescription as Alert;
+    let causes = std::iter::successors(Some(failure), |error| error.source());
+    let alert = causes.into_iter().find_map(|error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let wrapped = wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match wrapped.or_else(|| error.downcast_ref()) {
+            Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
+            _ => None,
+        }
+    });
+    matches!(
+        alert,
+        Some(
+            Alert::CertificateRequired
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::UnknownCA
+                | Alert::DecryptError
+        )
+    )
+}
+
+/// The hub does not take the node's certificate; a new one may help.
+pub(super) fn certificate_refused(operation: &'static str) -> Error {
+    let message = "the hub does not take this node's certificate";
+    Error::new(ErrorKind::Unavailable, operation, message).with_code(CERTIFICATE_REFUSED)
 }
 
 fn unreachable_hub(to: &Destination, error: io::Error) -> Error {

@@ -31,6 +31,7 @@ use super::calls;
 use super::calls::Registration;
 use super::connect;
 use super::now;
+use super::renewal;
 use super::state::Cause;
 use super::state::Event;
 use super::state::Reconnect;
@@ -49,6 +50,8 @@ const CONTROL_SLOTS: usize = 4;
 pub(super) struct Session<'a> {
     pub(super) uplink: &'a Uplink,
     pub(super) tokens: &'a mut Tokens,
+    /// The hub did not take the certificate when it was shown last.
+    pub(super) is_refused: bool,
     pub(super) leave: watch::Receiver<Option<String>>,
 }
 
@@ -80,13 +83,14 @@ impl Session<'_> {
     }
 
     async fn connect_and_serve(&mut self, reconnect: &mut Reconnect) -> Result<End> {
-        let channel = connect::dial(&self.uplink.destination).await?;
+        let joined = renewal::settle(self.uplink, self.is_refused).await?;
+        let channel = connect::dial(&self.uplink.destination, joined.certificate).await?;
         let mut capabilities = self.uplink.capabilities.clone();
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
         self.deliver(Downlink::Policy(registration.policy)).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
         let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
-        let mut open = self.open(channel.clone(), &token, upstream, control).await?;
+        let mut open = self.open(channel.clone(), &token, joined.generation, upstream, control).await?;
         // What an earlier stream still brought is taken first, so that the inventory is complete.
         let (taken, is_taken) = oneshot::channel();
         self.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
@@ -111,6 +115,7 @@ impl Session<'_> {
         let end = tokio::select! {
             end = read(self.uplink, &mut open.inbound) => end,
             error = beats => End::Ended(Cause::Passing, error),
+            error = renewal::keep(self.uplink) => End::Ended(Cause::of(&error, false), error),
             error = self.tell_changes(&channel, &mut capabilities) => {
                 End::Ended(Cause::of(&error, false), error)
             }
@@ -146,6 +151,7 @@ impl Session<'_> {
         &self,
         channel: Channel,
         token: &AsciiMetadataValue,
+        generation: u64,
         upstream: Upstream,
         control: mpsc::Sender<Control>,
     ) -> Result<Open> {
@@ -159,10 +165,10 @@ impl Session<'_> {
         let nonce = calls::challenge(STREAM, &challenge.nonce)?;
         compare_clocks(challenge.hub_time_ms);
         let member = &self.uplink.membership;
-        let proven = proof::stream(member.hub, member.node, &nonce, member.boot, member.generation);
+        let proven = proof::stream(member.hub, member.node, &nonce, member.boot, generation);
         let proof = v1::StreamProof {
             boot_id: Bytes::copy_from_slice(member.boot.as_bytes()),
-            generation: member.generation,
+            generation,
             signature: member.key.sign(&proven).to_vec().into(),
         };
         say(&control, Up::Proof(proof)).await?;

@@ -201,7 +201,7 @@ fn certificates(name: &str) -> (Identity, Pin) {
     let pin = Pin::from_bytes(Sha256::digest(ca_key.subject_public_key_info()).into());
     let issuer = Issuer::new(ca, ca_key);
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let leaf = CertificateParams::new(vec![name.to_owned(), format!("enrol.{name}")]).unwrap();
     let leaf_pem = leaf.signed_by(&key, &issuer).unwrap().pem();
     (Identity::from_pem(format!("{leaf_pem}{ca_pem}"), key.serialize_pem()), pin)
 }

@@ -140,7 +140,22 @@ impl v1::enrollment_service_server::EnrollmentService for Service {
             node_name: "lab-7".to_owned(),
             task_keys: vec![state.task_key.verifying_key().to_bytes().to_vec().into()],
             generation: 1,
+            certificate: None,
         }))
+    }
+
+    async fn begin_renewal(
+        &self,
+        _: Request<v1::BeginRenewalRequest>,
+    ) -> Result<Response<v1::BeginRenewalResponse>, Status> {
+        Err(Status::unimplemented("this hub issues no certificates"))
+    }
+
+    async fn finish_renewal(
+        &self,
+        _: Request<v1::FinishRenewalRequest>,
+    ) -> Result<Response<v1::FinishRenewalResponse>, Status> {
+        Err(Status::unimplemented("this hub issues no certificates"))
     }
 }
 

@@ -23,6 +23,10 @@ pub struct NodeInfo {
     pub cordoned: bool,
     /// It may not connect until unlocked.
     pub locked: bool,
+    /// Why the hub itself locked it: `cloned` (two copies of its data directory are in use) or
+    /// `flapping` (two processes with its identity throw each other out).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_reason: Option<String>,
     /// Version of its software.
     pub version: String,
     /// What its machine has; absent until it first connected.

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::context;
 use crate::command::serve::Addresses;
 use crate::command::serve::reachable;
+use crate::command::serve::url_of;
 use crate::context::Context;
 use crate::context::Secret;
 use crate::context::choice::read_token;
@@ -82,7 +83,7 @@ pub(crate) async fn begin(
             return None;
         }
     };
-    match remember(addresses, &token) {
+    match remember(url_of(hub.config(), addresses), &token) {
         Ok(()) => {
             program.output.note(format_args!("  context      {CONTEXT}, for all further commands"));
         }
@@ -100,9 +101,9 @@ pub(crate) async fn begin(
     Some(local)
 }
 
-fn remember(addresses: Addresses, token: &Secret) -> Result<()> {
+fn remember(hub: String, token: &Secret) -> Result<()> {
     let context = Context {
-        hub: format!("http://{}", reachable(addresses.http)),
+        hub,
         ca: None,
         token: Some(token.clone()),
         login: None,

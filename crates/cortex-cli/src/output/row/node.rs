@@ -69,7 +69,12 @@ fn status(node: &NodeInfo, now: Timestamp) -> Cell {
         text.push(' ');
         text.push_str(&span);
     }
-    for (holds, word) in [(node.cordoned, "cordoned"), (node.locked, "locked")] {
+    let locked = match node.lock_reason.as_deref() {
+        Some("cloned") => "locked: a copy of it is in use",
+        Some("flapping") => "locked: two processes have its identity",
+        _ => "locked",
+    };
+    for (holds, word) in [(node.cordoned, "cordoned"), (node.locked, locked)] {
         if holds {
             text.push_str(", ");
             text.push_str(word);

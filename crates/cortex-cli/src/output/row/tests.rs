@@ -39,6 +39,7 @@ fn node(name: &str, status: &str, since: Option<&str>) -> NodeInfo {
         labels: BTreeMap::from([("role".into(), "build".into()), ("zone".into(), "b".into())]),
         cordoned: false,
         locked: false,
+        lock_reason: None,
         version: "0.4.2".into(),
         capabilities: Some(json!({
             "os": {"name": "Debian GNU/Linux", "version": "13", "family": "linux"},

@@ -22,6 +22,7 @@ use crate::invite::Fate;
 use crate::invite::Invite;
 use crate::invite::REPLAY_WINDOW;
 use crate::node::Admission;
+use crate::node::JoinState;
 use crate::node::Node;
 use crate::node::Presence;
 use crate::registry::Enrolment;
@@ -44,6 +45,8 @@ pub async fn an_enrolment_makes_the_node_of_its_invite(registry: &dyn NodeRegist
         identity: [0xf0; 32],
         labels: open.labels,
         admission: Admission::Active,
+        suspicion: None,
+        join: JoinState::default(),
         cordoned: false,
         capabilities: None,
         version: "1.2.3".to_owned(),

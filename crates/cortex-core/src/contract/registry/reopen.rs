@@ -21,7 +21,9 @@ use crate::error::Kind;
 use crate::id::BootId;
 use crate::invite::Fate;
 use crate::node::Health;
+use crate::node::Renewal;
 use crate::node::Sighting;
+use crate::node::Suspicion;
 use crate::registry::InviteAct;
 use crate::registry::NodeChange;
 use crate::registry::NodeRegistry;
@@ -57,6 +59,10 @@ async fn write(registry: &dyn NodeRegistry) {
     kept(withdrawn, "an open invite can be withdrawn");
     kept(registry.amend(node_id(2), NodeChange::Retire, at(3)).await, "a node can be retired");
     kept(registry.amend(node_id(3), NodeChange::Lock(true), at(3)).await, "a node can be locked");
+    let renewal = Renewal { generation: 1, key: [7; 32] };
+    kept(registry.amend(node_id(1), NodeChange::Renew(renewal), at(3)).await, "a node can renew");
+    let suspect = NodeChange::Suspect(Suspicion::Cloned);
+    kept(registry.amend(node_id(3), suspect, at(3)).await, "a node can be suspected");
     let capabilities = Capabilities { cores: 8, ..Capabilities::default() };
     let stream = Sighting::Opened {
         boot: BootId::from_bytes([7; 16]),

@@ -46,6 +46,7 @@ enum Fault {
     LosesBeats,
     LetsLockedIn,
     RevivesRetired,
+    RenewsTwice,
     ListsRetired,
     IgnoresLabels,
     ListsByIdOnly,
@@ -153,10 +154,11 @@ impl NodeRegistry for Faulty {
     }
 
     async fn amend(&self, id: NodeId, change: NodeChange, now: Timestamp) -> Result<Node> {
-        let changed = self.inner.amend(id, change, now).await;
+        let changed = self.inner.amend(id, change.clone(), now).await;
         let forgiven = match self.fault {
             Fault::SharesNames => Kind::Exists,
             Fault::RevivesRetired => Kind::Precondition,
+            Fault::RenewsTwice if matches!(change, NodeChange::Renew(_)) => Kind::Conflict,
             _ => return changed,
         };
         match changed {
@@ -203,6 +205,7 @@ async fn the_suite_sees_every_fault() {
         (Fault::LosesBeats, "a beat is read at once"),
         (Fault::LetsLockedIn, "a locked node opens no stream"),
         (Fault::RevivesRetired, "of a retired node is refused"),
+        (Fault::RenewsTwice, "of two copies"),
         (Fault::ListsRetired, "is not listed unless asked for"),
         (Fault::IgnoresLabels, "exactly the nodes that fit"),
         (Fault::ListsByIdOnly, "by name, then by id"),

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::io::IoSlice;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
@@ -13,32 +12,33 @@ use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
-use tonic::transport::server::TcpConnectInfo;
 
-/// A TLS connection with the addresses of its two ends.
+use crate::trust::door::Peer;
+
+/// A TLS connection, and who is at its other end.
 #[derive(Debug)]
 pub(crate) struct TlsConnection {
     pub(super) stream: TlsStream<TcpStream>,
-    local: Option<SocketAddr>,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 impl TlsConnection {
-    pub(super) fn new(
-        stream: TlsStream<TcpStream>,
-        local: Option<SocketAddr>,
-        peer: SocketAddr,
-    ) -> Self {
-        Self { stream, local, peer }
+    pub(super) fn new(stream: TlsStream<TcpStream>, peer: Peer) -> Self {
+        Self { stream, peer }
+    }
+
+    /// Who is at its other end.
+    pub(crate) fn peer(&self) -> Peer {
+        self.peer
     }
 }
 
-/// Tells requests their addresses: `tonic::Request::remote_addr` works.
+/// Tells requests who sends them: [`Peer`] is among their extensions.
 impl Connected for TlsConnection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> Self::ConnectInfo {
-        TcpConnectInfo { local_addr: self.local, remote_addr: Some(self.peer) }
+    fn connect_info(&self) -> Peer {
+        self.peer
     }
 }
 

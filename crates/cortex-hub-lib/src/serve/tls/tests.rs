@@ -15,7 +15,9 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::server::Connected;
 
 use super::*;
+use crate::config::NodeTls;
 use crate::trust::Trust;
+use crate::trust::door::Door;
 
 /// Longer than anything here takes, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,6 +34,7 @@ async fn scene(limits: HandshakeLimits) -> Scene {
     let now = Timestamp::from(std::time::SystemTime::now());
     let trust = Trust::open(dir.path(), &[], now).unwrap();
     let authority = trust.authority();
+    let doors = Doors::for_nodes(trust.hub(), authority, NodeTls::Token).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut roots = RootCertStore::empty();
@@ -44,7 +47,7 @@ async fn scene(limits: HandshakeLimits) -> Scene {
         .with_no_client_auth();
     client.alpn_protocols = vec![b"h2".to_vec()];
     Scene {
-        incoming: incoming(listener, authority.tls_config(), limits),
+        incoming: incoming(listener, Arc::new(doors), limits),
         address,
         client: TlsConnector::from(Arc::new(client)),
         name: ServerName::try_from(authority.server_name().to_owned()).unwrap(),
@@ -76,7 +79,7 @@ async fn exchange(scene: &mut Scene) {
     let both = async { tokio::join!(dial, serve) };
     let (peer, stream) = tokio::time::timeout(PATIENCE, both).await.unwrap();
     let info = stream.connect_info();
-    assert_eq!((info.remote_addr(), info.local_addr()), (Some(peer), Some(*address)));
+    assert_eq!(info, Peer { address: peer, door: Door::Main, node: None });
     assert!(stream.stream.get_ref().0.nodelay().unwrap());
 }
 

@@ -32,6 +32,12 @@ pub(crate) struct Model {
     #[sea_orm(column_type = "Text")]
     pub(crate) version: String,
     pub(crate) enrolled_at: i64,
+    pub(crate) generation: i64,
+    /// SHA-256 of the public key of the last renewal.
+    #[sea_orm(column_type = "Binary(32)", nullable)]
+    pub(crate) renewed_for: Option<Vec<u8>>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub(crate) suspicion: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

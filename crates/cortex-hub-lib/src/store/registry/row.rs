@@ -7,6 +7,7 @@ use cortex_core::id::NodeId;
 use cortex_core::invite::Invite;
 use cortex_core::node::Admission;
 use cortex_core::node::Health;
+use cortex_core::node::JoinState;
 use cortex_core::node::Node;
 use cortex_core::node::Presence;
 use cortex_core::timestamp::Timestamp;
@@ -70,6 +71,9 @@ pub(super) fn of_node(node: &Node) -> node::Model {
         capabilities: node.capabilities.as_ref().map(column::to_json),
         version: node.version.clone(),
         enrolled_at: node.enrolled_at.as_millis(),
+        generation: column::count(node.join.generation),
+        renewed_for: node.join.renewed_for.map(|digest| digest.to_vec()),
+        suspicion: node.suspicion.as_ref().map(column::to_word),
     }
 }
 
@@ -116,12 +120,19 @@ pub(super) fn to_invite(row: &invite::Model) -> Result<Invite> {
 
 fn to_node(row: node::Model, presence: Option<presence::Model>) -> Result<Node> {
     let capabilities = row.capabilities.map(|json| column::from_json("list of capabilities", json));
+    let suspicion = row.suspicion.map(|word| column::from_word("suspicion", &word));
+    let join = JoinState {
+        generation: column::uncount(row.generation),
+        renewed_for: row.renewed_for.as_deref().map(column::digest).transpose()?,
+    };
     Ok(Node {
         id: column::id(&row.id)?,
         owner: column::id(&row.owner_id)?,
         identity: column::digest(&row.identity)?,
         labels: column::from_json("list of labels", &row.labels)?,
         admission: column::from_word("admission", &row.admission)?,
+        suspicion: suspicion.transpose()?,
+        join,
         cordoned: row.cordoned,
         capabilities: capabilities.transpose()?,
         version: row.version,

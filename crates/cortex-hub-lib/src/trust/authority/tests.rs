@@ -28,7 +28,7 @@ fn authority(names: &[&str]) -> Result<Authority> {
 }
 
 fn leaf(authority: &Authority) -> CertificateDer<'static> {
-    authority.presented.0.load().certified.cert[0].clone()
+    authority.presented.own.load().certified.cert[0].clone()
 }
 
 fn client(
@@ -139,8 +139,10 @@ fn a_server_certificate_is_good_for_serving_and_nothing_else() {
         _ => None,
     };
     let listed: Vec<String> = alternative.general_names.iter().filter_map(dns).collect();
-    assert_eq!(listed, [authority.server_name(), "localhost", "hub.example.com"]);
-    assert_eq!(alternative.general_names.len(), 5);
+    let enrolment = enrolment_name(authority.server_name());
+    let promised = [authority.server_name(), &enrolment, "localhost", "hub.example.com"];
+    assert_eq!(listed, promised);
+    assert_eq!(alternative.general_names.len(), 6);
 }
 
 #[test]
