@@ -4,6 +4,9 @@
 
 mod access;
 mod admission;
+mod certificates;
+mod handshakes;
+mod impersonation;
 mod interop;
 mod programs;
 mod restart;

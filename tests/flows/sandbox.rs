@@ -14,6 +14,7 @@ use cortex_core::task::Task;
 use cortex_core::task::TaskSpec;
 use cortex_hub_lib::Hub;
 use cortex_hub_lib::HubBuilder;
+use cortex_hub_lib::HubConfig;
 use cortex_hub_lib::InviteDraft;
 use cortex_hub_lib::TaskDraft;
 use cortex_node_lib::Node;
@@ -67,34 +68,53 @@ impl Sandbox {
 
     /// Starts a hub with a policy.
     pub(crate) async fn with_policy(policy: SandboxPolicy) -> Self {
-        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let who = Principal::full(UserId::generate(), Role::Member);
-        Self::open(dir, 0, who, policy).await
+        Self::with_config(|config| config.policy = policy).await
     }
 
-    async fn open(dir: Arc<TempDir>, port: u16, who: Principal, policy: SandboxPolicy) -> Self {
+    /// Starts a hub with a configuration that is changed first.
+    pub(crate) async fn with_config(change: impl FnOnce(&mut HubConfig)) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let who = Principal::full(UserId::generate(), Role::Member);
+        let mut config = HubConfig::default();
+        config.data_dir = dir.path().join("hub");
+        change(&mut config);
+        Self::open(dir, 0, who, config).await
+    }
+
+    async fn open(dir: Arc<TempDir>, port: u16, who: Principal, config: HubConfig) -> Self {
         let nodes = listen(port).await;
         let port = nodes.local_addr().expect("an address").port();
-        let builder = HubBuilder::default().data_dir(dir.path().join("hub")).policy(policy);
-        let (hub, driver) = builder.build(&nodes).await.expect("the hub is built");
+        let built = Box::pin(HubBuilder::new(config).build(&nodes)).await;
+        let (hub, driver) = built.expect("the hub is built");
         let stop = CancellationToken::new();
         let done = tokio::spawn(driver.run(nodes, None, stop.clone()));
         Self { hub, who, dir, port, running: Running { stop, done } }
     }
 
-    /// Stops the hub and starts it again on the same port, disk and policy.
+    /// Stops the hub and starts it again on the same port, disk and configuration.
     pub(crate) async fn restart(self) -> Self {
-        let policy = self.hub.config().policy.clone();
+        self.restart_with(|_| ()).await
+    }
+
+    /// Stops the hub and starts it again with its configuration changed.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut HubConfig)) -> Self {
+        let mut config = self.hub.config().clone();
+        change(&mut config);
         let Self { hub, who, dir, port, running } = self;
         drop(hub);
         running.stop().await;
-        Self::open(dir, port, who, policy).await
+        Self::open(dir, port, who, config).await
     }
 
     /// Stops the hub.
     pub(crate) async fn stop(self) {
         drop(self.hub);
         self.running.stop().await;
+    }
+
+    /// The address of the node port.
+    pub(crate) fn node_address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// A directory below the sandbox's own.
@@ -129,6 +149,18 @@ impl Sandbox {
         name: &str,
         equip: impl FnOnce(NodeBuilder) -> NodeBuilder,
     ) -> RunningNode {
+        let started = self.launch(config, name, equip);
+        wait(started.node.wait_online()).await.expect("the node comes online");
+        started
+    }
+
+    /// Starts a node as [`Self::start_node`] does, and does not wait for it.
+    pub(crate) fn launch(
+        &self,
+        config: &Path,
+        name: &str,
+        equip: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> RunningNode {
         let loaded = NodeConfig::load(config, &Environment::empty()).expect("a good file");
         let mut config = loaded.config.drain(Duration::ZERO);
         config.data_dir = self.path(&format!("{name}-data"));
@@ -136,7 +168,6 @@ impl Sandbox {
         let (node, driver) = builder.build().expect("the node is built");
         let stop = CancellationToken::new();
         let done = tokio::spawn(driver.run(stop.clone()));
-        wait(node.wait_online()).await.expect("the node comes online");
         RunningNode { node, name: name.to_owned(), running: Running { stop, done } }
     }
 

@@ -134,12 +134,7 @@ fn address_of(listener: &TcpListener) -> Result<SocketAddr> {
 }
 
 /// The configuration with what the command line and the listeners say.
-fn settle(
-    program: &Program,
-    loaded: Loaded,
-    args: &ServeArgs,
-    addresses: Addresses,
-) -> HubConfig {
+fn settle(program: &Program, loaded: Loaded, args: &ServeArgs, addresses: Addresses) -> HubConfig {
     let is_default =
         |key: &str| loaded.origins.get(key).is_none_or(|(_, origin)| *origin == Origin::Default);
     let (no_url, no_node_host) = (is_default("public_url"), is_default("node_host"));

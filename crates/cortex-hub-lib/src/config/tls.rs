@@ -42,12 +42,7 @@ pub enum NodeTls {
 
 impl Default for Tls {
     fn default() -> Self {
-        Self {
-            nodes: NodeTls::Token,
-            node_certificate_s: 24 * 3600,
-            certificate: None,
-            key: None,
-        }
+        Self { nodes: NodeTls::Token, node_certificate_s: 24 * 3600, certificate: None, key: None }
     }
 }
 

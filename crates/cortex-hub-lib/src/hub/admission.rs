@@ -93,7 +93,7 @@ impl Hub {
         let enrolled =
             self.finish(async move { hub.inner.registry.enroll(enrolment, now).await }).await;
         let enrolled = match enrolled {
-            Ok(node) => self.check_owner(node).await,
+            Ok(node) => self.check_owner(node, now).await,
             Err(error) => Err(error),
         };
         let node = enrolled.inspect_err(|error| {
@@ -124,19 +124,25 @@ impl Hub {
         }
         match self.inner.config.tls.nodes {
             NodeTls::Token => Ok(None),
-            NodeTls::Mutual => Err(invalid("csr_missing", "a certificate signing request is missing")
-                .with_hint("this hub takes only nodes with certificates: update the node's software")),
+            NodeTls::Mutual => {
+                Err(invalid("csr_missing", "a certificate signing request is missing").with_hint(
+                    "this hub takes only nodes with certificates: update the node's software",
+                ))
+            }
         }
     }
 
     /// Takes back the node of an owner who was locked out since the invite was made: for its
     /// bearer, it is an invite that was withdrawn.
-    async fn check_owner(&self, node: Node) -> Result<Node> {
-        if self.accounts().is_locked_out(node.owner).await? {
-            self.amend(node.id, NodeChange::Retire).await?;
-            return Err(InviteError::Withdrawn.into());
+    async fn check_owner(&self, node: Node, now: Timestamp) -> Result<Node> {
+        if !self.accounts().is_locked_out(node.owner).await? {
+            return Ok(node);
         }
-        Ok(node)
+        // A repeat gets no answer, and the node that was made before stays.
+        if node.enrolled_at == now {
+            self.amend(node.id, NodeChange::Retire).await?;
+        }
+        Err(InviteError::Withdrawn.into())
     }
 
     /// Issues a node's certificate.

@@ -79,7 +79,9 @@ impl Hub {
         };
         tracing::warn!(node = %id, name = %locked.name, reason = suspicion.word(), "node locked");
         let message = match suspicion {
-            Suspicion::Flapping => "two processes with this node's identity keep throwing each other out",
+            Suspicion::Flapping => {
+                "two processes with this node's identity keep throwing each other out"
+            }
             _ => "a copy of this node's data directory is in use: one of the two is behind",
         };
         Error::new(ErrorKind::Denied, "authenticate node", message)

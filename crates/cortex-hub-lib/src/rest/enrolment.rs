@@ -81,8 +81,7 @@ async fn read<T: serde::de::DeserializeOwned>(api: &Api, request: Request) -> An
 }
 
 fn parse(wire: CertRequest) -> Answer<Applicant> {
-    let InviteToken { id, secret } =
-        wire.token.parse().map_err(|error| invalid("token", error))?;
+    let InviteToken { id, secret } = wire.token.parse().map_err(|error| invalid("token", error))?;
     let csr = STANDARD.decode(&wire.csr).map_err(|error| invalid("csr", error))?;
     if csr.is_empty() {
         return Err(invalid("csr", "must not be empty"));

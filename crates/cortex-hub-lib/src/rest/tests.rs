@@ -2,6 +2,7 @@
 
 mod api;
 mod description;
+mod enrolment;
 mod guard;
 mod login;
 mod pages;

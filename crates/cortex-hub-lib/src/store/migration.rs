@@ -12,9 +12,6 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m2026_11_22_first::Migration),
-            Box::new(m2026_11_22_join_state::Migration),
-        ]
+        vec![Box::new(m2026_11_22_first::Migration), Box::new(m2026_11_22_join_state::Migration)]
     }
 }

@@ -80,8 +80,7 @@ impl JoinState {
     pub(crate) fn finish(&self, generation: u64, certificate: Certificate) -> Result<()> {
         let mut enrolment = self.lock();
         let key = certificate.key;
-        let next =
-            Enrolment { generation, certificate: Some(certificate), ..enrolment.clone() };
+        let next = Enrolment { generation, certificate: Some(certificate), ..enrolment.clone() };
         keep(&self.dir, &next)?;
         *enrolment = next;
         TlsKey::remove_before(&self.dir, key);

@@ -34,9 +34,9 @@ impl TlsKey {
         let path = file(dir, generation);
         let text = files::read_private(&path).map_err(|error| cannot(&path, "read", error))?;
         let Some(text) = text.map(Zeroizing::new) else { return Ok(None) };
-        let pair = std::str::from_utf8(&text)
-            .ok()
-            .and_then(|pem| KeyPair::from_pkcs8_pem_and_sign_algo(pem, &PKCS_ECDSA_P256_SHA256).ok());
+        let pair = std::str::from_utf8(&text).ok().and_then(|pem| {
+            KeyPair::from_pkcs8_pem_and_sign_algo(pem, &PKCS_ECDSA_P256_SHA256).ok()
+        });
         pair.map(|pair| Some(Self(pair))).ok_or_else(|| broken(&path, "it is no P-256 key"))
     }
 

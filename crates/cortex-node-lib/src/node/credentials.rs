@@ -31,14 +31,17 @@ impl Credentials {
 impl uplink::Credentials for Credentials {
     fn current(&self) -> Result<Current> {
         let enrolment = self.join.current();
-        let certificate = enrolment.certificate.zip(self.join.key()?);
+        let key = self.join.key()?;
+        // A certificate whose key was lost is as good as none: the next one is to be got.
+        let is_lost = enrolment.certificate.is_some() && key.is_none();
+        let certificate = enrolment.certificate.zip(key);
         let certificate = certificate.map(|(kept, key)| uplink::Certificate {
             chain: kept.chain.into_iter().map(CertificateDer::from).collect(),
             key: PrivatePkcs8KeyDer::from(key.to_pkcs8().to_vec()).into(),
             from: kept.from,
             to: kept.to,
         });
-        let is_renewing = self.join.begun()?.is_some();
+        let is_renewing = is_lost || self.join.begun()?.is_some();
         Ok(Current { generation: enrolment.generation, certificate, is_renewing })
     }
 

@@ -30,10 +30,10 @@ use crate::uplink::Pulse;
 use crate::uplink::Uplink;
 
 use super::Parts;
-use super::credentials::Credentials;
-use super::credentials::kept;
 use super::Shared;
 use super::Status;
+use super::credentials::Credentials;
+use super::credentials::kept;
 
 /// Messages from the hub that may wait for the runner; more wait on the hub.
 const INBOX_SLOTS: usize = 256;
@@ -113,12 +113,7 @@ impl Driver {
         let running = runner.running();
         let uplink = Uplink {
             destination: destination(&self.parts.config),
-            membership: Membership {
-                hub,
-                node,
-                boot: BootId::generate(),
-                key,
-            },
+            membership: Membership { hub, node, boot: BootId::generate(), key },
             credentials: Arc::new(credentials),
             outbox: Arc::clone(&outbox),
             inbox: downlink,

@@ -253,7 +253,6 @@ fn read_certificate(wire: v1::NodeCertificate) -> Option<super::Issued> {
     (!chain.is_empty()).then_some(super::Issued { chain, life })
 }
 
-
 fn refused_invite(status: &Status) -> Error {
     let error = from_status(ENROL, status);
     if status.code() != Code::PermissionDenied {

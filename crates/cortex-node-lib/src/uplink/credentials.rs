@@ -39,8 +39,8 @@ pub(crate) struct Current {
     pub(crate) generation: u64,
     /// The certificate; `None` where the hub issues none.
     pub(crate) certificate: Option<Certificate>,
-    /// A renewal was begun, and nobody knows whether the hub has moved on: no stream may be opened
-    /// before it has come to its end.
+    /// A renewal was begun, and nobody knows whether the hub has moved on; or its key was lost. No
+    /// stream may be opened before a renewal has come to its end.
     pub(crate) is_renewing: bool,
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn settle(uplink: &Uplink, refused: bool) -> Result<Current> {
     current(&uplink.credentials).await
 }
 
-/// Renews whenever it is time; ends only where that can never succeed.
+/// Renews whenever it is time; ends only where the hub does not want the node any more.
 pub(super) async fn keep(uplink: &Uplink) -> Error {
     loop {
         let found = match current(&uplink.credentials).await {
@@ -74,7 +74,7 @@ pub(super) async fn keep(uplink: &Uplink) -> Error {
         }
         match renew(uplink, found.generation).await {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Denied => return error,
+            Err(error) if error.code() == "node_revoked" => return error,
             Err(error) => {
                 let wait = retry_after(&certificate, now());
                 tracing::warn!(%error, ?wait, "certificate not renewed, trying again");

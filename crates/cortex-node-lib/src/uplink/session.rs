@@ -90,7 +90,8 @@ impl Session<'_> {
         self.deliver(Downlink::Policy(registration.policy)).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
         let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
-        let mut open = self.open(channel.clone(), &token, joined.generation, upstream, control).await?;
+        let mut open =
+            self.open(channel.clone(), &token, joined.generation, upstream, control).await?;
         // What an earlier stream still brought is taken first, so that the inventory is complete.
         let (taken, is_taken) = oneshot::channel();
         self.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;

@@ -140,3 +140,62 @@ async fn a_data_directory_of_another_identity_is_refused() {
     let error = NodeBuilder::new(config).build().expect_err("another hub");
     assert_eq!(error.code(), "other_identity");
 }
+
+/// A hub that does not have the pinned key: it sees handshakes that are broken off, and no byte
+/// behind one, neither of a machine that enrols nor of a node that wants to come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_04_a_false_hub_receives_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
+    let running = hub.run(dir.path());
+    drop(hub.link().await);
+    running.stop().await.unwrap();
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(false_hub(&hub)));
+    let (seen, mut heard) = tokio::sync::mpsc::channel(8);
+    let listening = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut said = Vec::new();
+            let shaken = acceptor.accept(stream).await;
+            if let Ok(mut stream) = shaken {
+                // How it ends does not matter: what came before does.
+                let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut said).await;
+            }
+            if seen.send(said).await.is_err() {
+                return;
+            }
+        }
+    });
+    let stranger = tempfile::tempdir().unwrap();
+    for (data, code) in [(stranger.path(), "hub_pin_mismatch"), (dir.path(), "hub_pin_mismatch")] {
+        let mut config = hub.config(data).reconnect_limit(1);
+        config.hub.grpc_port = port;
+        let error =
+            Running::start(NodeBuilder::new(config)).ended().await.expect_err("not its hub");
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, code), "{error}");
+        let said = tokio::time::timeout(LIMIT, heard.recv()).await.unwrap().unwrap();
+        assert_eq!(said, b"", "what the false hub received");
+    }
+    listening.abort();
+}
+
+/// The TLS of somebody who has the hub's names, and a key of their own.
+fn false_hub(hub: &FakeHub) -> rustls::ServerConfig {
+    let name = format!("{}.cortex.internal", hub.state.hub.to_string().replace('_', "-"));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names = vec![format!("enrol.{name}"), name];
+    let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialized_der().to_vec());
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth();
+    let chain = vec![certificate.der().clone()];
+    let mut config = config.with_single_cert(chain, key.into()).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config
+}

@@ -102,12 +102,7 @@ pub(crate) async fn begin(
 }
 
 fn remember(hub: String, token: &Secret) -> Result<()> {
-    let context = Context {
-        hub,
-        ca: None,
-        token: Some(token.clone()),
-        login: None,
-    };
+    let context = Context { hub, ca: None, token: Some(token.clone()), login: None };
     context::file()?.update(|contexts| {
         contexts.contexts.insert(CONTEXT.to_owned(), context);
         contexts.current = Some(CONTEXT.to_owned());

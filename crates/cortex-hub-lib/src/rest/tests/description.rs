@@ -13,7 +13,7 @@ use super::rig::Rig;
 use super::rig::request;
 
 /// Routes for anybody. A new one is a decision, and is written down here too.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 12] = [
     "GET /api/docs",
     "GET /api/docs/",
     "GET /api/docs/{file}",
@@ -23,6 +23,8 @@ const PUBLIC: [&str; 10] = [
     "GET /readyz",
     "POST /api/login",
     "POST /api/logout",
+    "POST /api/nodes/cert-request",
+    "POST /api/nodes/cert-request/challenge",
     "POST /api/refresh",
 ];
 

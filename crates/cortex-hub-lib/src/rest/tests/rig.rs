@@ -176,7 +176,7 @@ impl Rig {
         FakeNode { id, opened, sequence: 0 }
     }
 
-    async fn principal(&self) -> cortex_core::account::Principal {
+    pub(super) async fn principal(&self) -> cortex_core::account::Principal {
         let headers = HeaderMap::new();
         let credentials = crate::accounts::Credentials {
             bearer: Some(&self.admin),

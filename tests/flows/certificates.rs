@@ -1,0 +1,128 @@
+//! Node certificates: got, renewed, run out, copied.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cortex_core::ErrorKind;
+use cortex_core::node::Admission;
+use cortex_core::node::Node;
+use cortex_core::node::Suspicion;
+use cortex_core::registry::NodeChange;
+use cortex_core::task::State;
+use cortex_core::task::TaskSpec;
+use cortex_core::timestamp::Timestamp;
+use cortex_hub_lib::HubConfig;
+use cortex_hub_lib::config::NodeTls;
+use serde_json::Value;
+
+use crate::sandbox::RunningNode;
+use crate::sandbox::Sandbox;
+use crate::sandbox::wait;
+
+fn mutual(life_s: u64) -> impl FnOnce(&mut HubConfig) {
+    move |config| {
+        config.tls.nodes = NodeTls::Mutual;
+        config.tls.node_certificate_s = life_s;
+    }
+}
+
+async fn lab(sandbox: &Sandbox) -> Node {
+    sandbox.hub.node(&sandbox.who, "lab").await.unwrap()
+}
+
+/// Waits until the node has renewed up to this generation.
+async fn renewed(sandbox: &Sandbox, generation: u64) {
+    let reached = async {
+        while lab(sandbox).await.join.generation < generation {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    wait(reached).await;
+}
+
+async fn runs(sandbox: &Sandbox, node: &RunningNode) {
+    let session = sandbox.session(&[node]).await;
+    let task = sandbox.run(session, TaskSpec::argv(["true"])).await;
+    assert_eq!(task.state, State::Succeeded);
+}
+
+fn enrolment(dir: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(dir.join("enrolment.json")).unwrap()).unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mutual_a_node_enrols_renews_and_comes_back_after_its_certificate_ran_out() {
+    let sandbox = Sandbox::with_config(mutual(2)).await;
+    let config = sandbox.invite("lab").await;
+    let node = sandbox.start_node(&config, "lab", |builder| builder).await;
+    renewed(&sandbox, 3).await;
+    runs(&sandbox, &node).await;
+    node.stop().await;
+    let dir = sandbox.path("lab-data");
+    let kept = enrolment(&dir);
+    let ends: Timestamp = kept["certificate"]["to"].as_str().unwrap().parse().unwrap();
+    let left = ends.since(Timestamp::from(std::time::SystemTime::now()));
+    tokio::time::sleep(left + Duration::from_millis(10)).await;
+    let node = sandbox.start_node(&config, "lab", |builder| builder).await;
+    assert!(lab(&sandbox).await.join.generation > kept["generation"].as_u64().unwrap());
+    runs(&sandbox, &node).await;
+    node.stop().await;
+    let keys = std::fs::read_dir(&dir).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with("tls-")
+    });
+    assert!(keys.count() <= 2, "the keys of old certificates are removed");
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_enrolled_by_token_goes_on_when_its_hub_turns_to_mutual_and_back() {
+    let sandbox = Sandbox::start().await;
+    let node = sandbox.node("lab").await;
+    runs(&sandbox, &node).await;
+    let sandbox = sandbox.restart_with(mutual(3600)).await;
+    runs(&sandbox, &node).await;
+    let sandbox = sandbox.restart_with(|config| config.tls.nodes = NodeTls::Token).await;
+    runs(&sandbox, &node).await;
+    node.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_09_of_a_copied_directory_both_copies_are_locked_and_the_newer_comes_back() {
+    let sandbox = Sandbox::with_config(|config| config.tls.node_certificate_s = 3).await;
+    let config = sandbox.invite("lab").await;
+    let node = sandbox.start_node(&config, "lab", |builder| builder).await;
+    node.stop().await;
+    copy(&sandbox.path("lab-data"), &sandbox.path("copy-data"));
+
+    let original = sandbox.start_node(&config, "lab", |builder| builder).await;
+    renewed(&sandbox, 2).await;
+    let copied = sandbox.launch(&config, "copy", |builder| builder);
+    for ended in [copied.ended().await, original.ended().await] {
+        let error = ended.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "node_revoked"), "{error}");
+    }
+    let locked = lab(&sandbox).await;
+    let found = (locked.admission, locked.suspicion);
+    assert_eq!(found, (Admission::Locked, Some(Suspicion::Cloned)));
+
+    sandbox.hub.amend_node(&sandbox.who, "lab", NodeChange::Lock(false)).await.unwrap();
+    assert_eq!(lab(&sandbox).await.suspicion, None);
+    let original = sandbox.start_node(&config, "lab", |builder| builder).await;
+    runs(&sandbox, &original).await;
+    let copied = sandbox.launch(&config, "copy", |builder| builder);
+    assert_eq!(copied.ended().await.unwrap_err().code(), "node_revoked");
+    assert_eq!(lab(&sandbox).await.suspicion, Some(Suspicion::Cloned));
+    assert_eq!(original.ended().await.unwrap_err().code(), "node_revoked");
+    sandbox.stop().await;
+}
