@@ -1,6 +1,7 @@
 //! Node certificates: got, renewed, run out, copied.
 
 use std::path::Path;
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use cortex_core::ErrorKind;
@@ -13,8 +14,11 @@ use cortex_core::task::TaskSpec;
 use cortex_core::timestamp::Timestamp;
 use cortex_hub_lib::HubConfig;
 use cortex_hub_lib::config::NodeTls;
+use ed25519_dalek::SigningKey;
+use rcgen::KeyPair;
 use serde_json::Value;
 
+use crate::impersonation::Member;
 use crate::sandbox::RunningNode;
 use crate::sandbox::Sandbox;
 use crate::sandbox::wait;
@@ -90,9 +94,36 @@ async fn a_node_that_enrolled_by_token_goes_on_when_its_hub_turns_to_mutual_and_
     let node = sandbox.node("lab").await;
     runs(&sandbox, &node).await;
     let sandbox = sandbox.restart_with(mutual(3600)).await;
+    sandbox.online("lab").await;
     runs(&sandbox, &node).await;
     let sandbox = sandbox.restart_with(|config| config.tls.nodes = NodeTls::Token).await;
+    sandbox.online("lab").await;
     runs(&sandbox, &node).await;
+    node.stop().await;
+    sandbox.stop().await;
+}
+
+/// The hub has renewed, and the node crashed before it had the answer: all that it has is the key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_a_crash_cut_off_is_brought_to_its_end() {
+    let sandbox = Sandbox::with_config(mutual(3600)).await;
+    let config = sandbox.invite("lab").await;
+    let node = sandbox.start_node(&config, "lab", |builder| builder).await;
+    let id = node.node.id().unwrap();
+    node.stop().await;
+    let dir = sandbox.path("lab-data");
+    let key = KeyPair::generate().unwrap();
+    std::fs::write(dir.join("tls-2.key"), key.serialize_pem()).unwrap();
+    let seed = std::fs::read_to_string(dir.join("identity.key")).unwrap();
+    let seed = cortex_node_lib::config::Pin::from_str(seed.trim()).unwrap();
+    let member = Member::of(id, SigningKey::from_bytes(seed.as_bytes()));
+    assert_eq!(member.renew(&sandbox, 1, &key).await.unwrap(), 2);
+
+    let node = sandbox.start_node(&config, "lab", |builder| builder).await;
+    runs(&sandbox, &node).await;
+    let known = lab(&sandbox).await;
+    assert_eq!((known.join.generation, known.admission), (2, Admission::Active));
+    assert_eq!(enrolment(&dir)["generation"], 2);
     node.stop().await;
     sandbox.stop().await;
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cortex_core::id::InviteId;
 use cortex_core::id::NodeId;
+use cortex_core::node::Suspicion;
 use cortex_core::proof;
 use cortex_core::proof::EnrolmentClaim;
 use cortex_hub_lib::InviteDraft;
@@ -31,10 +32,41 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::wait;
 
 /// A node that has enrolled and does nothing by itself.
-struct Member {
+pub(crate) struct Member {
     id: NodeId,
     key: SigningKey,
-    shown: Identity,
+    shown: Option<Identity>,
+}
+
+impl Member {
+    /// One whose identity key is known.
+    pub(crate) fn of(id: NodeId, key: SigningKey) -> Self {
+        Self { id, key, shown: None }
+    }
+
+    /// Renews its certificate for a TLS key; returns the generation that it is then at.
+    pub(crate) async fn renew(
+        &self,
+        sandbox: &Sandbox,
+        generation: u64,
+        tls: &KeyPair,
+    ) -> Result<u64, Status> {
+        let csr = CertificateParams::default().serialize_request(tls).unwrap();
+        let mut client = EnrollmentServiceClient::new(dial(sandbox, "enrol.", None).await);
+        let node_id = self.id.to_string();
+        let begin = v1::BeginRenewalRequest { node_id: node_id.clone() };
+        let challenge = client.begin_renewal(begin).await?.into_inner().challenge;
+        let nonce = challenge.as_ref().try_into().unwrap();
+        let proven = proof::renewal(sandbox.hub.id(), self.id, nonce, generation, csr.der());
+        let finish = v1::FinishRenewalRequest {
+            node_id,
+            challenge,
+            generation,
+            csr_der: csr.der().to_vec().into(),
+            signature: self.key.sign(&proven).to_vec().into(),
+        };
+        Ok(client.finish_renewal(finish).await?.into_inner().generation)
+    }
 }
 
 /// Connects by a door of the node port.
@@ -83,7 +115,7 @@ async fn enrol(sandbox: &Sandbox, name: &str, seed: u8) -> Member {
     let done = client.finish_enrollment(finish).await.unwrap().into_inner();
     let chain = done.certificate.expect("a certificate was asked for").chain;
     let pem: String = chain.iter().map(|der| pem_of(der)).collect();
-    let shown = Identity::from_pem(pem, tls.serialize_pem());
+    let shown = Some(Identity::from_pem(pem, tls.serialize_pem()));
     Member { id: done.node_id.parse().unwrap(), key, shown }
 }
 
@@ -174,7 +206,7 @@ async fn row_06_a_token_is_good_for_its_own_node_only() {
     for (call, code) in calls(channel.clone(), &own, other.id).await {
         assert_eq!(code, Code::PermissionDenied, "{call}");
     }
-    let by_other = Member { id: other.id, key: one.key.clone(), shown: one.shown.clone() };
+    let by_other = Member::of(other.id, one.key.clone());
     let refused = token(&sandbox, channel.clone(), &by_other).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     let refused = stream(&sandbox, channel.clone(), &own, &other).await;
@@ -189,8 +221,10 @@ async fn row_06_a_token_is_good_for_its_own_node_only() {
 async fn row_06_in_mutual_token_and_certificate_are_of_one_node() {
     let sandbox = Sandbox::with_config(|config| config.tls.nodes = NodeTls::Mutual).await;
     let (one, other) = (enrol(&sandbox, "one", 1).await, enrol(&sandbox, "other", 2).await);
-    let (ours, theirs) =
-        (dial(&sandbox, "", Some(&one.shown)).await, dial(&sandbox, "", Some(&other.shown)).await);
+    let (ours, theirs) = (
+        dial(&sandbox, "", one.shown.as_ref()).await,
+        dial(&sandbox, "", other.shown.as_ref()).await,
+    );
     let refused = token(&sandbox, theirs.clone(), &one).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     let own = token(&sandbox, ours.clone(), &one).await.unwrap();
@@ -204,12 +238,34 @@ async fn row_06_in_mutual_token_and_certificate_are_of_one_node() {
     assert_eq!(stream(&sandbox, ours, &own, &one).await, Code::Ok);
 
     // By the door for enrolments there is nothing else.
-    let enrolment = dial(&sandbox, "enrol.", Some(&one.shown)).await;
+    let enrolment = dial(&sandbox, "enrol.", one.shown.as_ref()).await;
     for (call, code) in calls(enrolment.clone(), &own, one.id).await {
         assert_eq!(code, Code::Unimplemented, "{call}");
     }
     assert_eq!(stream(&sandbox, enrolment.clone(), &own, &one).await, Code::Unimplemented);
     let refused = token(&sandbox, enrolment, &one).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_09_a_renewal_can_be_repeated_but_not_made_by_two_copies() {
+    let sandbox = Sandbox::start().await;
+    let (one, other) = (enrol(&sandbox, "one", 1).await, enrol(&sandbox, "other", 2).await);
+    let [key, next, copied] = [(); 3].map(|()| KeyPair::generate().unwrap());
+    for _ in 0..2 {
+        // The answer was lost: the same key gets the same one.
+        assert_eq!(one.renew(&sandbox, 1, &key).await.unwrap(), 2);
+    }
+    assert_eq!(one.renew(&sandbox, 2, &next).await.unwrap(), 3);
+    let forged = Member::of(one.id, other.key.clone()).renew(&sandbox, 3, &copied).await;
+    assert_eq!(forged.unwrap_err().code(), Code::Unauthenticated);
+    let stale = one.renew(&sandbox, 1, &copied).await.unwrap_err();
+    assert_eq!(stale.code(), Code::PermissionDenied);
+    let node = sandbox.hub.node(&sandbox.who, "one").await.unwrap();
+    assert_eq!(node.suspicion, Some(Suspicion::Cloned));
+    let locked = one.renew(&sandbox, 3, &copied).await.unwrap_err();
+    assert_eq!(locked.code(), Code::PermissionDenied, "a locked node renews nothing");
+    assert_eq!(other.renew(&sandbox, 1, &copied).await.unwrap(), 2);
     sandbox.stop().await;
 }

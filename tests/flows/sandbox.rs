@@ -9,6 +9,7 @@ use cortex_core::account::Principal;
 use cortex_core::account::Role;
 use cortex_core::id::SessionId;
 use cortex_core::id::UserId;
+use cortex_core::node::Status;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::task::Task;
 use cortex_core::task::TaskSpec;
@@ -169,6 +170,21 @@ impl Sandbox {
         let stop = CancellationToken::new();
         let done = tokio::spawn(driver.run(stop.clone()));
         RunningNode { node, name: name.to_owned(), running: Running { stop, done } }
+    }
+
+    /// Waits until the hub has a node online, as after its own restart.
+    pub(crate) async fn online(&self, name: &str) {
+        let mut changes = self.hub.watch(&self.who);
+        let online = async {
+            loop {
+                let node = self.hub.node(&self.who, name).await.expect("the node is known");
+                if node.status(std::time::SystemTime::now().into()) == Status::Online {
+                    return;
+                }
+                changes.next().await;
+            }
+        };
+        wait(online).await;
     }
 
     /// Makes a session with these nodes attached.

@@ -26,6 +26,10 @@ pub(crate) enum NodeCommand {
     Cordon(NodeName),
     /// Send new tasks here again.
     Uncordon(NodeName),
+    /// Cut a node off until it is unlocked; its tasks end.
+    Lock(NodeName),
+    /// Let a node in again, also one that the hub locked.
+    Unlock(NodeName),
     /// Remove a node for ever: it is cut off and can only come back with a new invite.
     Remove(NodeName),
 }

@@ -84,6 +84,7 @@ fn global_options_stand_anywhere() {
 fn names_that_scripts_use_stay() {
     for line in [
         "cortex-cli hub serve --dev --data-dir d --http 127.0.0.1:0 --grpc [::1]:0 --config hub.yaml",
+        "cortex-cli hub serve --node-tls mutual --tls-cert c.pem --tls-key k.pem",
         "cortex-cli hub status",
         "cortex-cli node run --config node.yaml --data-dir d",
         "cortex-cli node list -l a=b -l c=d --status online",
@@ -91,6 +92,8 @@ fn names_that_scripts_use_stay() {
         "cortex-cli node label a b=c d-",
         "cortex-cli node cordon a",
         "cortex-cli node uncordon a",
+        "cortex-cli node lock a",
+        "cortex-cli node unlock a",
         "cortex-cli node remove a -y",
         "cortex-cli invite create --name n --label a=b --label c=d --expires 30m --out node.yaml",
         "cortex-cli invite list",

@@ -1,4 +1,4 @@
-//! `node list`, `show`, `label`, `cordon`, `uncordon` and `remove`.
+//! `node list`, `show`, `label`, `cordon`, `uncordon`, `lock`, `unlock` and `remove`.
 
 use std::collections::BTreeMap;
 
@@ -32,8 +32,22 @@ pub(crate) async fn run(program: &Program, command: NodeCommand) -> Result<Exit>
             program.output.item(&node)?;
         }
         NodeCommand::Label(args) => label(program, args).await?,
-        NodeCommand::Cordon(args) => cordon(program, &args.node, true).await?,
-        NodeCommand::Uncordon(args) => cordon(program, &args.node, false).await?,
+        NodeCommand::Cordon(args) => {
+            let patch = NodePatch { cordoned: Some(true), ..NodePatch::default() };
+            change(program, &args.node, &patch).await?;
+        }
+        NodeCommand::Uncordon(args) => {
+            let patch = NodePatch { cordoned: Some(false), ..NodePatch::default() };
+            change(program, &args.node, &patch).await?;
+        }
+        NodeCommand::Lock(args) => {
+            let patch = NodePatch { locked: Some(true), ..NodePatch::default() };
+            change(program, &args.node, &patch).await?;
+        }
+        NodeCommand::Unlock(args) => {
+            let patch = NodePatch { locked: Some(false), ..NodePatch::default() };
+            change(program, &args.node, &patch).await?;
+        }
         NodeCommand::Remove(args) => remove(program, &args.node).await?,
     }
     Ok(Exit::OK)
@@ -93,9 +107,8 @@ fn relabelled(node: &NodeInfo, changes: Vec<LabelChange>) -> BTreeMap<String, St
     labels
 }
 
-async fn cordon(program: &Program, name: &str, cordoned: bool) -> Result<()> {
-    let patch = NodePatch { cordoned: Some(cordoned), ..NodePatch::default() };
-    let node: NodeInfo = program.client()?.patch(route(name), &patch).await?;
+async fn change(program: &Program, name: &str, patch: &NodePatch) -> Result<()> {
+    let node: NodeInfo = program.client()?.patch(route(name), patch).await?;
     program.output.item(&node)
 }
 
