@@ -90,12 +90,11 @@ impl Hub {
             version: applicant.version,
         };
         let hub = self.clone();
-        let enrolled =
-            self.finish(async move { hub.inner.registry.enroll(enrolment, now).await }).await;
-        let enrolled = match enrolled {
-            Ok(node) => self.check_owner(node, now).await,
-            Err(error) => Err(error),
+        let enrolling = async move {
+            let node = hub.inner.registry.enroll(enrolment, now).await?;
+            hub.check_owner(node, now).await
         };
+        let enrolled = self.finish(enrolling).await;
         let node = enrolled.inspect_err(|error| {
             self.metrics().enrolments_refused.inc();
             tracing::warn!(invite = %applicant.invite, host = %applicant.host_name.escape_debug(), %error, "enrolment refused");
