@@ -276,7 +276,9 @@ pub struct FinishEnrollmentRequest {
     /// The challenge that is answered.
     #[prost(bytes = "bytes", tag = "3")]
     pub challenge: ::prost::bytes::Bytes,
-    /// A certificate signing request for the node's TLS key, DER; empty while the hub uses tokens only.
+    /// A certificate signing request (PKCS#10, DER, at most 4 KiB) for the node's TLS key, which is a
+    /// P-256 key; only its public key is used. May be empty where the hub asks for no client
+    /// certificates.
     #[prost(bytes = "bytes", tag = "4")]
     pub csr_der: ::prost::bytes::Bytes,
     /// The node's Ed25519 identity key, 32 bytes.
@@ -308,6 +310,66 @@ pub struct FinishEnrollmentResponse {
     /// Join-state generation, 1 at first.
     #[prost(uint64, tag = "4")]
     pub generation: u64,
+    /// The certificate for the key of csr_der; absent where csr_der was empty.
+    #[prost(message, optional, tag = "5")]
+    pub certificate: ::core::option::Option<NodeCertificate>,
+}
+/// A certificate with which a node proves who it is to TLS.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeCertificate {
+    /// X.509, DER: the node's own first, then the hub's authority that signed it.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub chain: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// How long it is good from now on, in milliseconds.
+    #[prost(int64, tag = "2")]
+    pub life_ms: i64,
+}
+/// Asks for a challenge to renew a certificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginRenewalRequest {
+    /// The node's id in text, `nod_…`.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+}
+/// A challenge to renew a certificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginRenewalResponse {
+    /// 32 random bytes, good once and for 60 s.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub challenge: ::prost::bytes::Bytes,
+    /// The hub's clock, in milliseconds since 1970.
+    #[prost(int64, tag = "2")]
+    pub hub_time_ms: i64,
+}
+/// Asks for a certificate for a new key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishRenewalRequest {
+    /// The node's id in text.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// The challenge that is answered.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub challenge: ::prost::bytes::Bytes,
+    /// The join-state generation that the node is at.
+    #[prost(uint64, tag = "3")]
+    pub generation: u64,
+    /// A certificate signing request as at enrolment, for a key that was never used before.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub csr_der: ::prost::bytes::Bytes,
+    /// Ed25519 over "cortex/renew/v1\0", hub id (16), node id (16), challenge (32), generation (8,
+    /// big-endian) and SHA-256 of csr_der (32), by the identity key.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub signature: ::prost::bytes::Bytes,
+}
+/// A renewed certificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishRenewalResponse {
+    /// The join-state generation that the node is at from now on.
+    #[prost(uint64, tag = "1")]
+    pub generation: u64,
+    /// The certificate.
+    #[prost(message, optional, tag = "2")]
+    pub certificate: ::core::option::Option<NodeCertificate>,
 }
 /// Asks for a challenge to get a token.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -360,7 +422,10 @@ pub mod enrollment_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Turns an invite into a node. The only service that is open to those who have no token.
+    /// Turns an invite into a node, and renews a node's certificate. The only service that is open to
+    /// those who have neither token nor certificate. It is reached by the name `enrol.` and the hub's
+    /// internal server name (in TLS's server name indication), and, of a hub that asks for no client
+    /// certificates, by the internal server name too.
     #[derive(Debug, Clone)]
     pub struct EnrollmentServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -498,6 +563,60 @@ pub mod enrollment_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Asks for a challenge to renew a certificate. Answers unknown nodes just like known ones.
+        /// RESOURCE_EXHAUSTED: too many challenges are open.
+        pub async fn begin_renewal(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeginRenewalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginRenewalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cortex.v1.EnrollmentService/BeginRenewal",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cortex.v1.EnrollmentService", "BeginRenewal"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Proves possession of the identity key, moves the join-state generation on and gets a
+        /// certificate for a new TLS key. A repeat with the same generation and key has the same answer,
+        /// until the next renewal. UNAUTHENTICATED: the proof does not fit. PERMISSION_DENIED: the node
+        /// is locked or removed, or gets locked because its generation is behind.
+        pub async fn finish_renewal(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FinishRenewalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishRenewalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cortex.v1.EnrollmentService/FinishRenewal",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cortex.v1.EnrollmentService", "FinishRenewal"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -532,8 +651,31 @@ pub mod enrollment_service_server {
             tonic::Response<super::FinishEnrollmentResponse>,
             tonic::Status,
         >;
+        /// Asks for a challenge to renew a certificate. Answers unknown nodes just like known ones.
+        /// RESOURCE_EXHAUSTED: too many challenges are open.
+        async fn begin_renewal(
+            &self,
+            request: tonic::Request<super::BeginRenewalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginRenewalResponse>,
+            tonic::Status,
+        >;
+        /// Proves possession of the identity key, moves the join-state generation on and gets a
+        /// certificate for a new TLS key. A repeat with the same generation and key has the same answer,
+        /// until the next renewal. UNAUTHENTICATED: the proof does not fit. PERMISSION_DENIED: the node
+        /// is locked or removed, or gets locked because its generation is behind.
+        async fn finish_renewal(
+            &self,
+            request: tonic::Request<super::FinishRenewalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishRenewalResponse>,
+            tonic::Status,
+        >;
     }
-    /// Turns an invite into a node. The only service that is open to those who have no token.
+    /// Turns an invite into a node, and renews a node's certificate. The only service that is open to
+    /// those who have neither token nor certificate. It is reached by the name `enrol.` and the hub's
+    /// internal server name (in TLS's server name indication), and, of a hub that asks for no client
+    /// certificates, by the internal server name too.
     #[derive(Debug)]
     pub struct EnrollmentServiceServer<T> {
         inner: Arc<T>,
@@ -687,6 +829,98 @@ pub mod enrollment_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FinishEnrollmentSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cortex.v1.EnrollmentService/BeginRenewal" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginRenewalSvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::BeginRenewalRequest>
+                    for BeginRenewalSvc<T> {
+                        type Response = super::BeginRenewalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeginRenewalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::begin_renewal(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginRenewalSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cortex.v1.EnrollmentService/FinishRenewal" => {
+                    #[allow(non_camel_case_types)]
+                    struct FinishRenewalSvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::FinishRenewalRequest>
+                    for FinishRenewalSvc<T> {
+                        type Response = super::FinishRenewalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FinishRenewalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::finish_renewal(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FinishRenewalSvc(inner);
                         let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
