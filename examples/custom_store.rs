@@ -108,8 +108,8 @@ impl NodeRegistry for JsonRegistry {
         self.change(now, patience, sight).await
     }
 
-    async fn amend(&self, id: NodeId, change: NodeChange, now: Timestamp) -> Result<Node> {
-        self.change(now, Duration::ZERO, move |book| book.amend(id, change)).await
+    async fn amend(&self, id: NodeId, changes: Vec<NodeChange>, now: Timestamp) -> Result<Node> {
+        self.change(now, Duration::ZERO, move |book| book.amend(id, changes)).await
     }
 
     async fn get(&self, id: NodeId) -> Result<Node> {
@@ -234,9 +234,9 @@ impl Book {
         }
     }
 
-    fn amend(&mut self, id: NodeId, change: NodeChange) -> Result<Node> {
+    fn amend(&mut self, id: NodeId, changes: Vec<NodeChange>) -> Result<Node> {
         let at = self.position(id)?;
-        self.nodes[at].amend(change)?;
+        self.nodes[at].amend(changes)?;
         let node = self.nodes[at].clone();
         // A live node's name is its own, so only a new one can be taken.
         if node.admission != Admission::Retired && self.is_taken(node.owner, &node.name, Some(id)) {

@@ -146,8 +146,8 @@ pub(crate) enum Command {
     /// Manage API tokens.
     #[command(subcommand)]
     Token(account::TokenCommand),
-    /// Sign in to a hub and remember it as a context.
-    Login(account::LoginArgs),
+    /// Sign in to a hub and remember it as a context; look after your sign-ins.
+    Login(account::LoginGroup),
     /// Sign out and forget the tokens of the context.
     Logout,
     /// Print who you are to the hub.

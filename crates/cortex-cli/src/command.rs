@@ -39,7 +39,7 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::Events(args) => event::run(program, args).await,
         Command::User(command) => user::run(program, command).await,
         Command::Token(command) => token::run(program, command).await,
-        Command::Login(args) => login::login(program, args).await,
+        Command::Login(group) => login::run(program, group).await,
         Command::Logout => login::logout(program).await,
         Command::Whoami => login::whoami(program).await,
         Command::Context(command) => context::run(program, command),

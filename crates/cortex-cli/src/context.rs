@@ -4,20 +4,15 @@ pub(crate) mod choice;
 pub(crate) mod file;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use cortex_core::timestamp::Timestamp;
+pub(crate) use cortex_proto::json::Secret;
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::exit::Failure;
 use crate::exit::Result;
-
-/// A text that is never printed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Secret(String);
 
 /// All that is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,39 +54,19 @@ pub(crate) struct Login {
     pub(crate) refresh_token: Secret,
 }
 
-impl Secret {
-    /// Takes a token as it stands in a file or variable: white space around it does not belong
-    /// to it.
-    ///
-    /// # Errors
-    /// A usage failure if it is empty or cannot be sent in a header; `origin` says where it is from.
-    pub(crate) fn parse(text: &str, origin: &str) -> Result<Self> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Failure::usage(format!("{origin} holds no token")));
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Failure::usage(format!("{origin} does not hold a token")));
-        }
-        Ok(Self(text.to_owned()))
+/// Takes a token as it stands in a file or variable: white space around it does not belong to it.
+///
+/// # Errors
+/// A usage failure if it is empty or cannot be sent in a header; `origin` says where it is from.
+pub(crate) fn parse_token(text: &str, origin: &str) -> Result<Secret> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Failure::usage(format!("{origin} holds no token")));
     }
-
-    /// The text, for sending and storing.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::usage(format!("{origin} does not hold a token")));
     }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
+    Ok(Secret::from(text))
 }
 
 impl Contexts {
@@ -118,11 +93,10 @@ mod tests {
 
     #[test]
     fn a_token_is_taken_without_the_white_space_around_it() {
-        assert_eq!(Secret::parse(" cxt1.a \n", "FILE").unwrap().expose(), "cxt1.a");
+        assert_eq!(parse_token(" cxt1.a \n", "FILE").unwrap().expose(), "cxt1.a");
         for text in ["", "\n", "a b", "a\nb", "ä"] {
-            assert!(Secret::parse(text, "FILE").is_err(), "{text:?}");
+            assert!(parse_token(text, "FILE").is_err(), "{text:?}");
         }
-        assert_eq!(format!("{:?}", Secret::parse("hunter2", "F").unwrap()), "(secret)");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use rustix::termios::OptionalActions;
 use rustix::termios::Termios;
 
 use crate::args::account::PasswordArgs;
+use crate::context::Secret;
 use crate::exit::Failure;
 use crate::exit::Result;
 use crate::program::Program;
@@ -55,17 +56,14 @@ pub(crate) fn password(
     args: &PasswordArgs,
     question: &str,
     twice: bool,
-) -> Result<String> {
+) -> Result<Secret> {
     if let Some(file) = &args.password_file {
         let text =
             std::fs::read_to_string(file).map_err(|error| Failure::file("read", file, &error))?;
-        return first_line(&text, file);
+        return first_line(&Secret::from(text), file);
     }
     if args.password_stdin {
-        let mut text = String::new();
-        let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
-        io::stdin().take(limit).read_to_string(&mut text).map_err(|error| no_answer(&error))?;
-        return first_line(&text, Path::new("standard input"));
+        return secret_from_stdin();
     }
     may_ask(program, question, "--password-file or --password-stdin")?;
     let first = hidden(question)?;
@@ -75,10 +73,23 @@ pub(crate) fn password(
     Ok(first)
 }
 
-fn first_line(text: &str, origin: &Path) -> Result<String> {
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(Failure::usage(format!("{} holds no password", origin.display()))),
+/// Reads the first line of standard input.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn secret_from_stdin() -> Result<Secret> {
+    let mut text = String::with_capacity(MAX_LINE_BYTES);
+    let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
+    let read = io::stdin().take(limit).read_to_string(&mut text);
+    let text = Secret::from(text);
+    read.map_err(|error| no_answer(&error))?;
+    first_line(&text, Path::new("standard input"))
+}
+
+fn first_line(text: &Secret, origin: &Path) -> Result<Secret> {
+    match text.expose().lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::from(line)),
+        _ => Err(Failure::usage(format!("{} holds no secret", origin.display()))),
     }
 }
 
@@ -126,15 +137,16 @@ impl Drop for Hidden {
     }
 }
 
-fn hidden(question: &str) -> Result<String> {
+fn hidden(question: &str) -> Result<Secret> {
     show(question);
     let _hidden = Hidden::begin().map_err(|error| no_answer(&error))?;
-    line_of_keys(io::stdin().lock().bytes())
+    line_of_keys(io::stdin().lock().bytes()).map(Secret::from)
 }
 
 /// Reads a line that is typed key by key: backspace takes a letter away, Ctrl-C gives up.
 fn line_of_keys(keys: impl Iterator<Item = io::Result<u8>>) -> Result<String> {
-    let mut line = Vec::new();
+    // It does not grow, so that no copy of it is left behind.
+    let mut line = Vec::with_capacity(MAX_LINE_BYTES);
     for key in keys {
         match key.map_err(|error| no_answer(&error))? {
             b'\n' | b'\r' | 4 => break,
@@ -177,8 +189,9 @@ mod tests {
     #[test]
     fn a_password_file_has_one_line() {
         let origin = Path::new("f");
-        assert_eq!(first_line("pass word\n", origin).unwrap(), "pass word");
-        assert!(first_line("\n", origin).is_err());
-        assert!(first_line("", origin).is_err());
+        let line = |text: &str| first_line(&Secret::from(text), origin);
+        assert_eq!(line("pass word\n").unwrap().expose(), "pass word");
+        assert!(line("\n").is_err());
+        assert!(line("").is_err());
     }
 }

@@ -18,6 +18,9 @@ pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// A node that has been silent for longer than this (2.5 heartbeats) counts as offline.
 pub const PRESENCE_TTL: Duration = Duration::from_millis(12_500);
 
+/// Users with whom one node can be shared.
+pub const MAX_GRANTS: usize = 1_000;
+
 /// An enrolled node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -25,8 +28,11 @@ pub struct Node {
     pub id: NodeId,
     /// Its name for people; unique among its owner's nodes.
     pub name: String,
-    /// Who may use it.
+    /// Whose it is.
     pub owner: UserId,
+    /// With whom its owner shares it, and for what.
+    #[serde(default)]
+    pub grants: BTreeMap<UserId, Grant>,
     /// The Ed25519 key with which it proves who it is.
     pub identity: [u8; 32],
     /// Labels given by its owner.
@@ -43,6 +49,17 @@ pub struct Node {
     pub enrolled_at: Timestamp,
     /// Whether it is there.
     pub presence: Presence,
+}
+
+/// What somebody may do with a node that is another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Grant {
+    /// See it, attach it to sessions of their own, run tasks on it.
+    Use,
+    /// Also rename, label, cordon and lock it; not remove it, and not share it.
+    Manage,
 }
 
 /// Whether a node may connect and work.
@@ -109,6 +126,17 @@ pub enum Status {
     Offline,
     /// ⊘ Locked or removed.
     Revoked,
+}
+
+impl Grant {
+    /// The word of the wire and of the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Grant::Use => "use",
+            Grant::Manage => "manage",
+        }
+    }
 }
 
 impl Status {

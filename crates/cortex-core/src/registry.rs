@@ -10,14 +10,13 @@ use async_trait::async_trait;
 pub use rule::Enrolled;
 
 use crate::capability::Selector;
-use crate::error::Error;
-use crate::error::Kind;
 use crate::error::Result;
 use crate::id::InviteId;
 use crate::id::NodeId;
 use crate::id::UserId;
 use crate::invite::Invite;
 use crate::node::Admission;
+use crate::node::Grant;
 use crate::node::Node;
 use crate::node::Presence;
 use crate::node::Sighting;
@@ -75,15 +74,16 @@ pub trait NodeRegistry: Send + Sync + std::fmt::Debug {
     /// If the future is dropped, the sighting may or may not be stored.
     async fn touch(&self, id: NodeId, sighting: Sighting, now: Timestamp) -> Result<Presence>;
 
-    /// Changes a node and returns it as it then is.
+    /// Makes changes of a node, in their order, all or none, and returns it as it then is.
     ///
     /// # Errors
-    /// `NotFound`: no such node. `Exists`: another live node of the owner has the new name.
-    /// `Precondition`: the node is retired.
+    /// `NotFound`: no such node, or a grant to take back that was never given. `Exists`: another
+    /// live node of the owner has the new name. `Precondition`: the node is retired. `Invalid` or
+    /// `Exhausted`: a grant that cannot be given.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the change may or may not be stored.
-    async fn amend(&self, id: NodeId, change: NodeChange, now: Timestamp) -> Result<Node>;
+    /// If the future is dropped, the changes may or may not be stored.
+    async fn amend(&self, id: NodeId, changes: Vec<NodeChange>, now: Timestamp) -> Result<Node>;
 
     /// Returns a node; retired ones too.
     ///
@@ -122,7 +122,7 @@ pub struct Enrolment {
     pub version: String,
 }
 
-/// A change of a node by its owner.
+/// A change of a node by people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeChange {
     /// Gives it another name.
@@ -135,6 +135,10 @@ pub enum NodeChange {
     Lock(bool),
     /// Removes it for ever: its id is kept so that it is never used again.
     Retire,
+    /// Shares it with a user, or changes for what it is shared with them.
+    Grant(UserId, Grant),
+    /// Shares it with a user no more.
+    Ungrant(UserId),
 }
 
 /// Which nodes to list. The default lists all that are not retired.
@@ -142,6 +146,8 @@ pub enum NodeChange {
 pub struct NodeFilter {
     /// Only those of this user.
     pub owner: Option<UserId>,
+    /// Only those that this user owns, or that are shared with them.
+    pub visible_to: Option<UserId>,
     /// Only those with these labels.
     pub labels: Option<Selector>,
     /// Retired ones too.
@@ -152,31 +158,11 @@ impl NodeFilter {
     /// Whether `node` fits.
     #[must_use]
     pub fn fits(&self, node: &Node) -> bool {
+        let is_visible_to = |user: UserId| node.owner == user || node.grants.contains_key(&user);
         self.owner.is_none_or(|owner| node.owner == owner)
+            && self.visible_to.is_none_or(is_visible_to)
             && self.labels.as_ref().is_none_or(|labels| labels.matches(&node.labels))
             && (self.retired || node.admission != Admission::Retired)
-    }
-}
-
-impl Node {
-    /// Applies a change; every backend calls this, having checked a new name itself.
-    ///
-    /// # Errors
-    /// `Precondition`: the node is retired.
-    pub fn amend(&mut self, change: NodeChange) -> Result<()> {
-        if self.admission == Admission::Retired {
-            let message = format!("node \"{}\" was removed", self.name);
-            return Err(Error::new(Kind::Precondition, "change node", message));
-        }
-        match change {
-            NodeChange::Rename(name) => self.name = name,
-            NodeChange::Relabel(labels) => self.labels = labels,
-            NodeChange::Cordon(cordoned) => self.cordoned = cordoned,
-            NodeChange::Lock(true) => self.admission = Admission::Locked,
-            NodeChange::Lock(false) => self.admission = Admission::Active,
-            NodeChange::Retire => self.admission = Admission::Retired,
-        }
-        Ok(())
     }
 }
 

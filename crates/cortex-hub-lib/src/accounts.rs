@@ -7,10 +7,12 @@ mod cache;
 mod first_start;
 mod lasting;
 mod limit;
+mod logins;
 mod password;
 mod rotation;
 mod secret;
 mod sign_in;
+mod standing;
 mod tokens;
 mod users;
 
@@ -36,17 +38,20 @@ use self::cache::Cache;
 use self::limit::Attempts;
 use self::password::Passwords;
 use self::rotation::Rotations;
+use self::standing::OutsideAdmins;
 
 pub use limit::TooMany;
 pub use sign_in::Client;
 pub use sign_in::Proof;
 pub use sign_in::SignedIn;
+pub(crate) use standing::Standing;
 pub use tokens::IssuedToken;
 pub use tokens::TokenDraft;
 pub use users::UserDraft;
 pub use users::UserEdit;
 
 pub use crate::store::accounts::ApiToken;
+pub use crate::store::accounts::Login;
 pub use crate::store::accounts::User;
 
 /// Users, logins and API tokens of a hub. Clones are cheap and mean the same accounts.
@@ -91,9 +96,44 @@ pub struct Credentials<'a> {
 
 /// Says who sends a request: for embedders that have users of their own.
 ///
-/// It is asked about each request whose credential is neither an API token nor the access token of
-/// a login of this hub; [`Accounts`] itself is the implementation for those two. Answers are not
-/// remembered: an implementation that is slow remembers by itself.
+/// Given to the hub with [`HubBuilder::authenticator`](crate::HubBuilder::authenticator). It is asked
+/// about each request whose credential is neither an API token nor the access token of a login of
+/// this hub; [`Accounts`] itself is the implementation for those two. Answers are not remembered: an
+/// implementation that is slow remembers by itself.
+///
+/// A user is who has the same [`UserId`](cortex_core::id::UserId) each time: derive it from your own
+/// key, or store it. Streams are asked about again every ten minutes. A task that waits in a queue is
+/// placed with the role that its user's last request had.
+///
+/// ```
+/// use cortex_core::Error;
+/// use cortex_core::ErrorKind;
+/// use cortex_core::Result;
+/// use cortex_core::account::Principal;
+/// use cortex_core::account::Role;
+/// use cortex_core::id::UserId;
+/// use cortex_hub_lib::accounts::Authenticator;
+/// use cortex_hub_lib::accounts::Credentials;
+///
+/// /// Believes the service in front of it, which nobody can get around.
+/// #[derive(Debug)]
+/// struct Gateway;
+///
+/// #[async_trait::async_trait]
+/// impl Authenticator for Gateway {
+///     async fn authenticate(&self, credentials: &Credentials<'_>) -> Result<Principal> {
+///         let user = credentials.headers.get("x-user-id").and_then(|id| id.to_str().ok());
+///         let user: Option<UserId> = user.and_then(|id| id.parse().ok());
+///         let user = user.ok_or_else(|| {
+///             Error::new(ErrorKind::Unauthenticated, "read user", "nobody is signed in")
+///         })?;
+///         Ok(Principal::full(user, Role::Member))
+///     }
+/// }
+///
+/// let builder = cortex_hub_lib::HubBuilder::default().authenticator(std::sync::Arc::new(Gateway));
+/// # drop(builder);
+/// ```
 #[async_trait]
 pub trait Authenticator: Send + Sync + std::fmt::Debug {
     /// Returns who proved to be there.
@@ -108,6 +148,7 @@ struct Inner {
     store: Arc<AccountStore>,
     tokens: Arc<Tokens>,
     outside: Option<Arc<dyn Authenticator>>,
+    outside_admins: OutsideAdmins,
     cache: Cache,
     passwords: Passwords,
     attempts: Attempts,
@@ -119,13 +160,8 @@ struct Inner {
 }
 
 impl Accounts {
-    /// Makes accounts over a store.
-    pub(crate) fn new(store: Arc<AccountStore>, tokens: Arc<Tokens>) -> Self {
-        Self::with_authenticator(store, tokens, None)
-    }
-
     /// Makes accounts over a store. `outside` is asked about credentials that are not ours.
-    pub(crate) fn with_authenticator(
+    pub(crate) fn new(
         store: Arc<AccountStore>,
         tokens: Arc<Tokens>,
         outside: Option<Arc<dyn Authenticator>>,
@@ -135,6 +171,7 @@ impl Accounts {
                 store,
                 tokens,
                 outside,
+                outside_admins: OutsideAdmins::default(),
                 cache: Cache::default(),
                 passwords: Passwords::new(),
                 attempts: Attempts::new(),
@@ -208,6 +245,7 @@ impl Accounts {
             return Err(ours);
         };
         let principal = outside.authenticate(credentials).await?;
+        self.inner.outside_admins.saw(&principal);
         Ok(Arc::new(Identity { principal, credential: Credential::External, expires_at: None }))
     }
 

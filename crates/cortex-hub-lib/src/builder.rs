@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
+use crate::accounts::Authenticator;
 use crate::clock;
 use crate::config::HubConfig;
 use crate::dispatch::Dispatch;
@@ -62,6 +63,7 @@ pub struct HubBuilder {
     config: HubConfig,
     registry: Option<Arc<dyn NodeRegistry>>,
     sessions: Option<Arc<dyn SessionStore>>,
+    authenticator: Option<Arc<dyn Authenticator>>,
 }
 
 /// Does a hub's work; runs as long as the hub.
@@ -124,6 +126,13 @@ impl HubBuilder {
         self
     }
 
+    /// Lets users of your own in, beside those of the hub.
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+
     /// Opens the data directory, brings the database up to date, and rebuilds what was open.
     ///
     /// `nodes` is the listener that the driver will get: its port goes into the configurations of
@@ -150,15 +159,17 @@ impl HubBuilder {
         let links = Arc::new(Table::default());
         let feed = Arc::new(Feed::default());
         let metrics = Metrics::default();
+        let accounts = Accounts::new(store.accounts(), trust.tokens().clone(), self.authenticator);
         let dispatch = Dispatch::load(
             sessions.clone(),
+            registry.clone(),
+            accounts.clone(),
             links.clone(),
             feed.clone(),
             metrics.clone(),
             config.limits.clone(),
         )
         .await?;
-        let accounts = Accounts::new(store.accounts(), trust.tokens().clone());
         let (sender, arrivals) = mpsc::channel(ARRIVAL_QUEUE);
         let (shutdown, work) = (CancellationToken::new(), TaskTracker::new());
         let hub = Hub::new(Inner {
@@ -218,6 +229,7 @@ impl Driver {
         let background = TaskTracker::new();
         background.spawn(inbox::run(hub.clone(), arrivals));
         background.spawn(sweep(hub.clone(), ending.clone()));
+        background.spawn(hub.clone().enforce_accounts(ending.clone()));
         let renewing = (hub.clone(), ending.clone());
         background.spawn(async move {
             renewing.0.trust().authority().keep_fresh(clock::now, renewing.1).await;

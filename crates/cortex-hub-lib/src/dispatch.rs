@@ -4,6 +4,7 @@
 //! read. Every decision is a pure function (`settle`, `reconcile`, `placement`); what it decides is
 //! appended to the session's log, and only what was stored is acknowledged or told.
 
+mod access;
 mod cancel;
 mod open;
 mod reconcile;
@@ -18,6 +19,7 @@ use cortex_core::Result;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
+use cortex_core::registry::NodeRegistry;
 use cortex_core::session::Appended;
 use cortex_core::session::Happening;
 use cortex_core::session::SessionStore;
@@ -29,6 +31,7 @@ use cortex_core::timestamp::Timestamp;
 
 pub(crate) use submit::Submission;
 
+use crate::accounts::Accounts;
 use crate::clock;
 use crate::config::Limits;
 use crate::dispatch::open::Open;
@@ -42,6 +45,8 @@ use crate::metrics::Metrics;
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     store: Arc<dyn SessionStore>,
+    registry: Arc<dyn NodeRegistry>,
+    accounts: Accounts,
     links: Arc<Table>,
     feed: Arc<Feed>,
     metrics: Metrics,
@@ -53,12 +58,15 @@ impl Dispatch {
     /// Rebuilds what is open from the store; nodes get the restart's grace to come back.
     pub(crate) async fn load(
         store: Arc<dyn SessionStore>,
+        registry: Arc<dyn NodeRegistry>,
+        accounts: Accounts,
         links: Arc<Table>,
         feed: Arc<Feed>,
         metrics: Metrics,
         limits: Limits,
     ) -> Result<Self> {
-        let dispatch = Self { store, links, feed, metrics, limits, open: Open::default() };
+        let open = Open::default();
+        let dispatch = Self { store, registry, accounts, links, feed, metrics, limits, open };
         let deadline = clock::now() + dispatch.limits.restart_grace();
         for task in dispatch.store.tasks(TaskFilter::open()).await? {
             if let Some(node) = task.node {

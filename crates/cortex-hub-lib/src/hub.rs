@@ -2,7 +2,9 @@
 //! applied. It knows neither HTTP nor gRPC nor SQL.
 
 mod admission;
+mod enforce;
 mod follow;
+mod grants;
 mod invites;
 mod log;
 mod nodes;
@@ -184,7 +186,15 @@ fn check_access(
     owner: UserId,
     missing: impl FnOnce() -> Error,
 ) -> Result<()> {
-    who.may(scope, owner).map_err(|error| match error {
+    check(who.may(scope, owner), missing)
+}
+
+/// Puts the core's verdict into words.
+fn check(
+    verdict: std::result::Result<(), AccessError>,
+    missing: impl FnOnce() -> Error,
+) -> Result<()> {
+    verdict.map_err(|error| match error {
         AccessError::Hidden => missing(),
         denied => denied_error(denied),
     })
@@ -202,6 +212,9 @@ fn denied_error(error: AccessError) -> Error {
             "use a token that has it: cortex-cli token create --scope {}",
             scope.word()
         )),
+        AccessError::Beyond(_) => denied
+            .with_code("not_granted")
+            .with_hint("ask its owner: cortex-cli node share NODE USER --manage"),
         _ => denied.with_code("denied"),
     }
 }

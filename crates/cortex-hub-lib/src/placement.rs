@@ -14,6 +14,8 @@ pub(crate) struct Candidate {
     pub(crate) node: NodeId,
     /// Its name, for people.
     pub(crate) name: String,
+    /// The task's user may use it.
+    pub(crate) allowed: bool,
     /// Its labels.
     pub(crate) labels: BTreeMap<String, String>,
     /// It has an open stream.
@@ -35,6 +37,12 @@ pub(crate) enum Unplaced {
     /// The node that was asked for is not attached.
     #[error("the node is not attached to the session")]
     NotAttached,
+    /// A node is attached that the task's user may not use any more.
+    #[error("node {node} is not shared with you any more")]
+    Withdrawn {
+        /// Only its id: its name is its owner's business.
+        node: NodeId,
+    },
     /// No attached node has what the task needs, whether online or not.
     #[error("{0}")]
     Unfit(String),
@@ -66,6 +74,11 @@ pub(crate) fn choose(spec: &TaskSpec, candidates: &[Candidate]) -> Result<NodeId
             }
             Target::Any => Unplaced::NoNodes,
         });
+    }
+    let withdrawn = targeted[0].node;
+    let targeted: Vec<_> = targeted.into_iter().filter(|one| one.allowed).collect();
+    if targeted.is_empty() {
+        return Err(Unplaced::Withdrawn { node: withdrawn });
     }
     let able: Vec<_> = targeted.into_iter().filter(|one| has_skill(&spec.work, one)).collect();
     if able.is_empty() {
@@ -114,6 +127,7 @@ mod tests {
         let mut candidate = Candidate {
             node: NodeId::from_bytes([id; 16]),
             name: format!("lab-{id}"),
+            allowed: true,
             labels: BTreeMap::from([("role".to_owned(), format!("r{id}"))]),
             online: true,
             cordoned: false,
@@ -137,6 +151,17 @@ mod tests {
         let mut labelled = spec;
         labelled.target = Target::Labels("role=r1".parse().unwrap());
         assert_eq!(choose(&labelled, &nodes), Ok(node(1)));
+    }
+
+    #[test]
+    fn a_node_that_is_not_shared_any_more_is_left_out_and_that_is_said() {
+        let spec = TaskSpec::argv(["true"]);
+        let gone = candidate(1, |one| (one.allowed, one.online) = (false, false));
+        let nodes = [gone.clone(), candidate(2, |one| one.load = 9)];
+        assert_eq!(choose(&spec, &nodes), Ok(node(2)));
+        assert_eq!(choose(&spec, &[gone]), Err(Unplaced::Withdrawn { node: node(1) }));
+        let target = spec.on(node(1));
+        assert_eq!(choose(&target, &nodes), Err(Unplaced::Withdrawn { node: node(1) }));
     }
 
     #[test]

@@ -145,7 +145,14 @@ impl Site {
 
     async fn rows(&self, identity: &Identity) -> cortex_core::Result<Vec<Row>> {
         let who = &identity.principal;
-        let nodes = self.hub.nodes(who, None).await?;
+        let mut nodes = Vec::new();
+        for node in self.hub.nodes(who, None).await? {
+            let owner = match node.owner == who.user {
+                true => None,
+                false => Some(self.hub.accounts().name_of(node.owner).await?),
+            };
+            nodes.push((node, owner));
+        }
         let invites = self.hub.invites(who).await?;
         Ok(rows_of(&nodes, &invites, clock::now()))
     }

@@ -163,17 +163,50 @@ pub(crate) struct TokenId {
     pub(crate) id: String,
 }
 
-/// `login`.
+/// `login`: signing in, and looking after one's sign-ins.
 #[derive(Debug, Clone, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     help_template = HELP,
     before_help = "\
 Examples:
   cortex-cli login https://hub.example.com --user ada
   cortex-cli login http://127.0.0.1:8080 --token-file cortex-data/admin.token
-  cortex-cli login https://hub.example.com --code CODE
+  cortex-cli login https://hub.example.com --code-stdin < code.txt
+  cortex-cli login list
+  cortex-cli login revoke --all
 "
 )]
+pub(crate) struct LoginGroup {
+    #[command(subcommand)]
+    pub(crate) command: Option<LoginCommand>,
+    #[command(flatten)]
+    pub(crate) start: Option<LoginArgs>,
+}
+
+/// `login …`.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum LoginCommand {
+    /// Print your sign-ins that have not ended.
+    List,
+    /// End one of your sign-ins, or all of them.
+    Revoke(LoginRevokeArgs),
+}
+
+/// `login revoke`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LoginRevokeArgs {
+    /// The sign-in's id, as `login list` has it.
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) id: Option<String>,
+    /// All, this one too. API tokens stay.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `login URL`.
+#[derive(Debug, Clone, Args)]
 pub(crate) struct LoginArgs {
     /// The hub, e.g. `https://hub.example.com`; or a sign-in link.
     #[arg(value_name = "URL")]
@@ -183,9 +216,9 @@ pub(crate) struct LoginArgs {
     pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    /// One-time code from a sign-in link, instead of name and password.
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["user", "password_file", "password_stdin"])]
-    pub(crate) code: Option<String>,
+    /// Read the one-time code of a sign-in link from standard input, instead of name and password.
+    #[arg(long, conflicts_with_all = ["user", "password_file", "password_stdin"])]
+    pub(crate) code_stdin: bool,
     /// Name of the context; made from the hub's host name if absent.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

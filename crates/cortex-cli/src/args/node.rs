@@ -26,6 +26,12 @@ pub(crate) enum NodeCommand {
     Cordon(NodeName),
     /// Send new tasks here again.
     Uncordon(NodeName),
+    /// Share a node of yours with a user.
+    Share(ShareArgs),
+    /// Share a node with a user no more: their access and their tasks on it end at once.
+    Unshare(UnshareArgs),
+    /// Print with whom a node of yours is shared.
+    Shares(NodeName),
     /// Remove a node for ever: it is cut off and can only come back with a new invite.
     Remove(NodeName),
 }
@@ -117,6 +123,39 @@ pub(crate) struct LabelArgs {
     /// `key=value` sets a label, `key-` takes it away; the others stay.
     #[arg(value_name = "K=V", required = true, value_parser = value::label_change)]
     pub(crate) changes: Vec<LabelChange>,
+}
+
+/// `node share`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli node share build-1 ada
+  cortex-cli node share build-1 ada --manage
+"
+)]
+pub(crate) struct ShareArgs {
+    /// The node's name or id.
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
+    /// The user's name or id.
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+    /// Let them rename, label, cordon and lock it too.
+    #[arg(long)]
+    pub(crate) manage: bool,
+}
+
+/// `node unshare`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UnshareArgs {
+    /// The node's name or id.
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
+    /// The user's name or id.
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
 }
 
 /// `cortex-node config …`.

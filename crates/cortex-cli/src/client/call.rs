@@ -62,6 +62,14 @@ impl Call {
         Self::get(route).with_body(Method::PATCH, body)
     }
 
+    /// Puts a document.
+    ///
+    /// # Errors
+    /// As [`Self::post`].
+    pub(crate) fn put_document(route: Route, body: &impl Serialize) -> Result<Self> {
+        Self::get(route).with_body(Method::PUT, body)
+    }
+
     /// Puts, without a document.
     pub(crate) fn put(route: Route) -> Self {
         Self { method: Method::PUT, ..Self::get(route) }

@@ -26,9 +26,9 @@ impl Login {
     /// The login that an answer of the hub describes; its span counts from now.
     pub(crate) fn of(answer: &LoginResponse) -> Self {
         Self {
-            access_token: answer.access_token.clone().into(),
+            access_token: answer.access_token.clone(),
             expires_at: now() + Duration::from_millis(answer.expires_in_ms),
-            refresh_token: answer.refresh_token.clone().into(),
+            refresh_token: answer.refresh_token.clone(),
         }
     }
 
@@ -86,8 +86,7 @@ impl Client {
             return Err(CallError::Refused(self.nobody()));
         };
         if login.access_token == *old || !login.is_fresh() {
-            let request =
-                RefreshRequest { refresh_token: Some(login.refresh_token.expose().to_owned()) };
+            let request = RefreshRequest { refresh_token: Some(login.refresh_token.clone()) };
             let call = Call::post(Route::new("/api/refresh"), &request)?.without_user();
             let response = self.exchange(&call, None).await?;
             let response = match self.good(response).await {

@@ -1,7 +1,8 @@
-//! `login`, `logout` and `whoami`.
+//! `login` with `list` and `revoke`, `logout` and `whoami`.
 
 use cortex_core::ErrorKind;
 use cortex_proto::json::HubInfo;
+use cortex_proto::json::LoginInfo;
 use cortex_proto::json::LoginRequest;
 use cortex_proto::json::LoginResponse;
 use cortex_proto::json::RefreshRequest;
@@ -9,6 +10,8 @@ use cortex_proto::json::UserInfo;
 use serde_json::json;
 
 use crate::args::account::LoginArgs;
+use crate::args::account::LoginCommand;
+use crate::args::account::LoginGroup;
 use crate::client::Client;
 use crate::client::address::Address;
 use crate::client::address::Route;
@@ -30,13 +33,46 @@ use crate::exit::Result;
 use crate::program::Program;
 use crate::prompt;
 
+/// Runs a command of the group.
+///
+/// # Errors
+/// What the hub refuses, and those of signing in.
+pub(crate) async fn run(program: &Program, group: LoginGroup) -> Result<Exit> {
+    match (group.command, group.start) {
+        (Some(LoginCommand::List), _) => {
+            let page = program.client()?.list::<LoginInfo>(Route::new("/api/logins")).await?;
+            program.output.list(&page)?;
+            Ok(Exit::OK)
+        }
+        (Some(LoginCommand::Revoke(args)), _) => revoke(program, args.id).await,
+        (None, Some(args)) => login(program, args).await,
+        (None, None) => Err(Failure::usage("name a hub: cortex-cli login URL")),
+    }
+}
+
+/// Ends one sign-in, or all.
+async fn revoke(program: &Program, id: Option<String>) -> Result<Exit> {
+    let route = Route::new("/api/logins");
+    let (route, name) = match &id {
+        Some(id) => (route.segment(id), id.as_str()),
+        None => (route, "all"),
+    };
+    program.client()?.done(Call::delete(route)).await?;
+    let document = json!({ "id": id, "revoked": true });
+    program.output.document_or(&document, format_args!("{name}\n"))?;
+    Ok(Exit::OK)
+}
+
 /// Signs in and remembers the hub.
 ///
 /// # Errors
 /// The hub cannot be reached or refuses; nobody gave a password; the context cannot be stored.
-pub(crate) async fn login(program: &Program, args: LoginArgs) -> Result<Exit> {
+async fn login(program: &Program, args: LoginArgs) -> Result<Exit> {
     let file = context::file()?;
-    let args = with_link(args);
+    let (args, mut code) = with_link(args);
+    if code.is_some() {
+        program.output.warn("others on this machine may see the link among the running programs");
+    }
     let hub = Address::parse(&args.url)?;
     if !hub.is_tls && !hub.is_loopback() {
         program.output.warn(format_args!("{hub} is not encrypted: others can read along"));
@@ -67,7 +103,10 @@ pub(crate) async fn login(program: &Program, args: LoginArgs) -> Result<Exit> {
             (Some(token), None, user)
         }
         None => {
-            let answer = sign_in(program, &mut client, &args).await?;
+            if args.code_stdin {
+                code = Some(prompt::secret_from_stdin()?);
+            }
+            let answer = sign_in(program, &mut client, &args, code).await?;
             (None, Some(Login::of(&answer)), answer.user)
         }
     };
@@ -81,10 +120,13 @@ pub(crate) async fn login(program: &Program, args: LoginArgs) -> Result<Exit> {
 }
 
 /// Takes a sign-in link apart, where one was given in place of the hub's URL.
-fn with_link(args: LoginArgs) -> LoginArgs {
+fn with_link(args: LoginArgs) -> (LoginArgs, Option<Secret>) {
     match args.url.split_once("/sign-in#code=") {
-        Some((url, code)) => LoginArgs { code: Some(code.to_owned()), url: url.to_owned(), ..args },
-        None => args,
+        Some((url, code)) => {
+            let code = Secret::from(code);
+            (LoginArgs { url: url.to_owned(), ..args }, Some(code))
+        }
+        None => (args, None),
     }
 }
 
@@ -96,13 +138,14 @@ async fn sign_in(
     program: &Program,
     client: &mut Client,
     args: &LoginArgs,
+    code: Option<Secret>,
 ) -> Result<LoginResponse> {
-    let request = match &args.code {
-        Some(code) => LoginRequest { code: Some(code.clone()), ..LoginRequest::default() },
+    let request = match code {
+        Some(code) => LoginRequest { code: Some(code), ..LoginRequest::default() },
         None => {
             let name = match &args.user {
                 Some(name) => name.clone(),
-                None => prompt::ask(program, "User:", "--user, --code or --token-file")?,
+                None => prompt::ask(program, "User:", "--user, --code-stdin or --token-file")?,
             };
             let password = prompt::password(program, &args.password, "Password:", false)?;
             LoginRequest { name: Some(name), password: Some(password), code: None }
@@ -167,7 +210,7 @@ pub(crate) async fn logout(program: &Program) -> Result<Exit> {
 }
 
 async fn end(choice: Choice, refresh_token: &Secret) -> Result<()> {
-    let request = RefreshRequest { refresh_token: Some(refresh_token.expose().to_owned()) };
+    let request = RefreshRequest { refresh_token: Some(refresh_token.clone()) };
     let call = Call::post(Route::new("/api/logout"), &request)?.without_user();
     let ended = Client::new(choice, None).done(call).await;
     match ended {
@@ -202,13 +245,13 @@ mod tests {
             url: url.into(),
             user: None,
             password: Default::default(),
-            code: None,
+            code_stdin: false,
             name: None,
         };
-        let linked = with_link(args("https://h.example/cortex/sign-in#code=cxc1.a"));
+        let (linked, code) = with_link(args("https://h.example/cortex/sign-in#code=cxc1.a"));
         assert_eq!(linked.url, "https://h.example/cortex");
-        assert_eq!(linked.code.as_deref(), Some("cxc1.a"));
-        assert_eq!(with_link(args("https://h.example")).code, None);
+        assert_eq!(code, Some(Secret::from("cxc1.a")));
+        assert_eq!(with_link(args("https://h.example")).1, None);
     }
 
     #[test]

@@ -1,14 +1,18 @@
-//! `node list`, `show`, `label`, `cordon`, `uncordon` and `remove`.
+//! `node list`, `show`, `label`, `cordon`, `uncordon`, `share`, `unshare`, `shares` and `remove`.
 
 use std::collections::BTreeMap;
 
 use cortex_core::capability::Capabilities;
+use cortex_proto::json::GrantInfo;
+use cortex_proto::json::GrantRequest;
 use cortex_proto::json::NodeInfo;
 use cortex_proto::json::NodePatch;
+use serde_json::json;
 
 use crate::args::node::LabelArgs;
 use crate::args::node::ListArgs;
 use crate::args::node::NodeCommand;
+use crate::args::node::ShareArgs;
 use crate::args::value::LabelChange;
 use crate::client::Client;
 use crate::client::address::Route;
@@ -34,6 +38,16 @@ pub(crate) async fn run(program: &Program, command: NodeCommand) -> Result<Exit>
         NodeCommand::Label(args) => label(program, args).await?,
         NodeCommand::Cordon(args) => cordon(program, &args.node, true).await?,
         NodeCommand::Uncordon(args) => cordon(program, &args.node, false).await?,
+        NodeCommand::Share(args) => share(program, &args).await?,
+        NodeCommand::Unshare(args) => {
+            program.client()?.done(Call::delete(grant(&args.node, &args.user))).await?;
+            let document = json!({ "node": args.node, "user": args.user, "shared": false });
+            program.output.document_or(&document, format_args!("{}\n", args.user))?;
+        }
+        NodeCommand::Shares(args) => {
+            let route = route(&args.node).segment("grants");
+            program.output.list(&program.client()?.list::<GrantInfo>(route).await?)?;
+        }
         NodeCommand::Remove(args) => remove(program, &args.node).await?,
     }
     Ok(Exit::OK)
@@ -41,6 +55,18 @@ pub(crate) async fn run(program: &Program, command: NodeCommand) -> Result<Exit>
 
 fn route(node: &str) -> Route {
     Route::new("/api/nodes").segment(node)
+}
+
+fn grant(node: &str, user: &str) -> Route {
+    route(node).segment("grants").segment(user)
+}
+
+async fn share(program: &Program, args: &ShareArgs) -> Result<()> {
+    let access = if args.manage { "manage" } else { "use" };
+    let request = GrantRequest { access: access.to_owned() };
+    let call = Call::put_document(grant(&args.node, &args.user), &request)?;
+    let shared: GrantInfo = program.client()?.answer(call).await?;
+    program.output.item(&shared)
 }
 
 async fn list(program: &Program, args: &ListArgs) -> Result<()> {
@@ -124,6 +150,8 @@ mod tests {
             id: "nod_1".into(),
             name: "a".into(),
             owner: "usr_1".into(),
+            owner_name: "ada".into(),
+            access: "own".into(),
             status: "online".into(),
             labels: map(labels),
             cordoned: false,

@@ -48,7 +48,7 @@ async fn create(program: &Program, args: TokenCreateArgs) -> Result<()> {
         Format::Json | Format::Jsonl => program.output.document(&token),
         Format::Name => output::write_stdout(format!("{}\n", token.id).as_bytes()),
         Format::Table => {
-            output::write_stdout(format!("{}\n", token.token).as_bytes())?;
+            output::write_stdout(format!("{}\n", token.token.expose()).as_bytes())?;
             program.output.note(format_args!(
                 "{} \"{}\": the token above is shown this once",
                 token.id, token.name

@@ -10,6 +10,7 @@ use crate::context::Contexts;
 use crate::context::Login;
 use crate::context::Secret;
 use crate::context::file::ContextFile;
+use crate::context::parse_token;
 use crate::exit::Failure;
 use crate::exit::Result;
 
@@ -87,7 +88,7 @@ impl Environment {
         let text = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
         let path =
             |key: &str| std::env::var_os(key).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let token = text("CORTEX_TOKEN").map(|token| Secret::parse(&token, "CORTEX_TOKEN"));
+        let token = text("CORTEX_TOKEN").map(|token| parse_token(&token, "CORTEX_TOKEN"));
         Ok(Self {
             hub: text("CORTEX_HUB"),
             token: token.transpose()?,
@@ -171,7 +172,7 @@ pub(crate) fn credential_of(name: &str, context: &Context) -> Credential {
 pub(crate) fn read_token(path: &Path) -> Result<Secret> {
     let text =
         std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
-    Secret::parse(&text, &path.display().to_string())
+    parse_token(Secret::from(text).expose(), &path.display().to_string())
 }
 
 fn token(globals: &Globals, variables: &Environment) -> Result<Option<(Secret, Origin)>> {

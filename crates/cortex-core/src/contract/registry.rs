@@ -4,6 +4,7 @@
 
 pub mod changes;
 pub mod enrolment;
+pub mod grants;
 pub mod invites;
 pub mod lists;
 pub mod presence;
@@ -68,6 +69,11 @@ pub async fn node_registry(make: impl AsyncFn() -> Arc<dyn NodeRegistry>) {
     changes::a_retired_node_stays_so(&*make().await).await;
     changes::an_unknown_node_is_not_found(&*make().await).await;
     changes::of_racing_renames_one_wins(&*make().await).await;
+    changes::changes_are_made_all_or_none(&*make().await).await;
+
+    grants::a_grant_is_given_changed_and_taken_back(&*make().await).await;
+    grants::a_grant_that_makes_no_sense_is_refused(&*make().await).await;
+    grants::a_shared_node_is_listed_for_its_grantee(&*make().await).await;
 
     lists::nodes_are_listed_by_name_then_by_id(&*make().await).await;
     lists::filters_combine(&*make().await).await;

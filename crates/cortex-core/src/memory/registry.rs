@@ -76,8 +76,8 @@ impl NodeRegistry for MemoryNodeRegistry {
         Ok(presence)
     }
 
-    async fn amend(&self, id: NodeId, change: NodeChange, _now: Timestamp) -> Result<Node> {
-        self.lock().amend(id, change)
+    async fn amend(&self, id: NodeId, changes: Vec<NodeChange>, _now: Timestamp) -> Result<Node> {
+        self.lock().amend(id, changes)
     }
 
     async fn get(&self, id: NodeId) -> Result<Node> {
@@ -150,9 +150,9 @@ impl State {
         }
     }
 
-    fn amend(&mut self, id: NodeId, change: NodeChange) -> Result<Node> {
+    fn amend(&mut self, id: NodeId, changes: Vec<NodeChange>) -> Result<Node> {
         let mut node = self.node(id)?.clone();
-        node.amend(change)?;
+        node.amend(changes)?;
         // A live node's name is its own, so only a new one can be taken.
         if node.admission != Admission::Retired && self.is_taken(node.owner, &node.name, Some(id)) {
             return Err(refusal::name_taken(&node.name));

@@ -6,6 +6,7 @@ use crate::id::InviteId;
 use crate::id::NodeId;
 use crate::invite::InviteError;
 use crate::node::Fenced;
+use crate::node::MAX_GRANTS;
 
 /// `NotFound`, code `node_not_found`: no node has this id.
 #[must_use]
@@ -28,6 +29,36 @@ pub fn name_taken(name: &str) -> Error {
     Error::new(Kind::Exists, "rename node", message)
         .with_code("name_taken")
         .with_hint("choose another name, or remove that node first")
+}
+
+/// `Precondition`, code `node_retired`: the node was removed, and what is removed does not change.
+#[must_use]
+pub fn node_removed(name: &str) -> Error {
+    let message = format!("node \"{name}\" was removed");
+    Error::new(Kind::Precondition, "change node", message).with_code("node_retired")
+}
+
+/// `Invalid`, code `grant_to_owner`: a node is not shared with its own owner.
+#[must_use]
+pub fn grant_to_owner(name: &str) -> Error {
+    let message = format!("node \"{name}\" is that user's own");
+    Error::new(Kind::Invalid, "share node", message).with_code("grant_to_owner")
+}
+
+/// `Exhausted`, code `too_many_grants`: the node is shared with as many users as can be.
+#[must_use]
+pub fn too_many_grants(name: &str) -> Error {
+    let message = format!("node \"{name}\" is shared with {MAX_GRANTS} users already");
+    Error::new(Kind::Exhausted, "share node", message).with_code("too_many_grants")
+}
+
+/// `NotFound`, code `grant_not_found`: the node is not shared with that user.
+#[must_use]
+pub fn grant_not_found(name: &str) -> Error {
+    let message = format!("node \"{name}\" is not shared with that user");
+    Error::new(Kind::NotFound, "unshare node", message)
+        .with_code("grant_not_found")
+        .with_hint("cortex-cli node shares NODE")
 }
 
 /// `NotFound`, code `invite_not_found`: no invite has this id.

@@ -1,14 +1,21 @@
 //! What a registry decides; pure, so that every backend decides alike.
 
+use std::collections::BTreeMap;
+
 use super::Enrolment;
+use super::NodeChange;
+use super::refusal;
 use crate::error::Error;
 use crate::error::Kind;
 use crate::error::Result;
 use crate::id::NodeId;
+use crate::id::UserId;
 use crate::invite::Entitlement;
 use crate::invite::Fate;
 use crate::invite::Invite;
 use crate::node::Admission;
+use crate::node::Grant;
+use crate::node::MAX_GRANTS;
 use crate::node::Node;
 use crate::node::Presence;
 use crate::node::Sighting;
@@ -48,6 +55,7 @@ impl Invite {
             id: node,
             name: free_name(&self.name, is_taken),
             owner: self.owner,
+            grants: BTreeMap::new(),
             identity,
             labels: self.labels.clone(),
             admission: Admission::Active,
@@ -79,6 +87,52 @@ impl Invite {
 }
 
 impl Node {
+    /// Makes changes, in their order; every backend calls this, and sees for itself that a new name
+    /// is free.
+    ///
+    /// # Errors
+    /// `Precondition`, code `node_retired`; `Invalid`, code `grant_to_owner`; `Exhausted`, code
+    /// `too_many_grants`; `NotFound`, code `grant_not_found`. The node is then left as it was.
+    pub fn amend(&mut self, changes: Vec<NodeChange>) -> Result<()> {
+        let mut amended = self.clone();
+        for change in changes {
+            amended.apply(change)?;
+        }
+        *self = amended;
+        Ok(())
+    }
+
+    fn apply(&mut self, change: NodeChange) -> Result<()> {
+        if self.admission == Admission::Retired {
+            return Err(refusal::node_removed(&self.name));
+        }
+        match change {
+            NodeChange::Rename(name) => self.name = name,
+            NodeChange::Relabel(labels) => self.labels = labels,
+            NodeChange::Cordon(cordoned) => self.cordoned = cordoned,
+            NodeChange::Lock(true) => self.admission = Admission::Locked,
+            NodeChange::Lock(false) => self.admission = Admission::Active,
+            NodeChange::Retire => self.admission = Admission::Retired,
+            NodeChange::Grant(user, grant) => self.share(user, grant)?,
+            NodeChange::Ungrant(user) => {
+                let taken = self.grants.remove(&user);
+                taken.ok_or_else(|| refusal::grant_not_found(&self.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn share(&mut self, user: UserId, grant: Grant) -> Result<()> {
+        if user == self.owner {
+            return Err(refusal::grant_to_owner(&self.name));
+        }
+        if self.grants.len() >= MAX_GRANTS && !self.grants.contains_key(&user) {
+            return Err(refusal::too_many_grants(&self.name));
+        }
+        self.grants.insert(user, grant);
+        Ok(())
+    }
+
     /// Records a sighting; every backend calls this and stores the result.
     ///
     /// An opened stream brings the version and, where the node states them, the capabilities; a
@@ -121,12 +175,9 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::id::BootId;
     use crate::id::InviteId;
-    use crate::id::UserId;
 
     const NOW: Timestamp = Timestamp::from_millis(5);
 
@@ -177,6 +228,31 @@ mod tests {
         let again = invite.enroll(&enrolment(7), |_| true, NOW).unwrap();
         assert_eq!(again, Enrolled::Replay(node.id));
         assert_eq!(invite.withdraw(NOW).unwrap_err().kind(), Kind::Precondition);
+    }
+
+    #[test]
+    fn of_changes_that_are_refused_none_is_made() {
+        let mut node = enrolled();
+        let before = node.clone();
+        let changes = [NodeChange::Cordon(true), NodeChange::Ungrant(UserId::from_bytes([9; 16]))];
+        assert_eq!(node.amend(changes.to_vec()).unwrap_err().code(), "grant_not_found");
+        assert_eq!(node, before);
+    }
+
+    #[test]
+    fn grants_are_bounded() {
+        let user = |n: usize| {
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&n.to_be_bytes());
+            UserId::from_bytes(bytes)
+        };
+        let mut node = enrolled();
+        let all = (0..MAX_GRANTS).map(|n| NodeChange::Grant(user(n), Grant::Use));
+        node.amend(all.collect()).unwrap();
+        let one_more = vec![NodeChange::Grant(user(MAX_GRANTS), Grant::Use)];
+        assert_eq!(node.amend(one_more).unwrap_err().code(), "too_many_grants");
+        node.amend(vec![NodeChange::Grant(user(0), Grant::Manage)]).unwrap();
+        assert_eq!(node.grants[&user(0)], Grant::Manage);
     }
 
     #[test]

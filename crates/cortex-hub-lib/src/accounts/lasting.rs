@@ -14,6 +14,10 @@ use super::Identity;
 use super::unauthenticated;
 use crate::clock;
 
+/// A stream of who only the embedder knows ends after this time: who comes again is asked again, and
+/// a stream that is resumed loses nothing.
+const OUTSIDE: Duration = Duration::from_secs(600);
+
 /// A credential is looked at this often even if nothing changed here: it may expire.
 const AT_LEAST: Duration = Duration::from_secs(60);
 
@@ -23,8 +27,8 @@ impl Accounts {
     ///
     /// `identity` has just been found to be good. Returns at once after a change that ends it, and
     /// within a minute after an expiry. A login counts for as long as it lasts, whatever became of
-    /// its access token. What only the embedder's [`Authenticator`](super::Authenticator) knows
-    /// never ends here.
+    /// its access token. For what only the embedder's [`Authenticator`](super::Authenticator) knows, it
+    /// returns after ten minutes: then the client asks again, with what it has then.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -33,6 +37,9 @@ impl Accounts {
         // From now on, not from the first poll on: nothing that changes in between is missed.
         let mut changes = self.inner.changes.subscribe();
         async move {
+            if identity.credential == Credential::External {
+                return tokio::time::sleep(OUTSIDE).await;
+            }
             loop {
                 // The sender lives as long as the accounts, so this is a change or the limit.
                 let _ = timeout(AT_LEAST, changes.changed()).await;

@@ -1,5 +1,8 @@
 //! The texts of secrets: `cxt1.<id>.<secret>` for an API token, `cxr1.<id>.<secret>` for a login's
 //! refresh token, `cxc1.<secret>` for a one-time code. The hub stores only SHA-256 of the secret.
+//!
+//! The first half of a refresh token's secret is the same for all tokens of a login: it tells an old
+//! token from one that somebody made up. The second half is new each time.
 
 use std::fmt;
 
@@ -15,6 +18,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use crate::store::accounts::RefreshDigest;
+
 /// SHA-256 of a secret, or of a whole token.
 pub(super) type Digest = [u8; 32];
 
@@ -22,6 +27,9 @@ pub(super) type Digest = [u8; 32];
 pub(super) const API_TOKEN: &str = "cxt1";
 const REFRESH_TOKEN: &str = "cxr1";
 const CODE: &str = "cxc1";
+
+/// What all refresh tokens of a login have in their secrets, in bytes.
+const ROOT: usize = 16;
 
 /// 256 random bits.
 pub(super) struct Secret(Zeroizing<[u8; 32]>);
@@ -38,17 +46,29 @@ impl Secret {
     /// # Errors
     /// `Internal`: the system has none.
     pub(super) fn generate() -> Result<Self> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        getrandom::fill(bytes.as_mut()).map_err(|error| {
-            let message = "the system gave no random bytes";
-            Error::new(ErrorKind::Internal, "make secret", message).with_source(error)
-        })?;
-        Ok(Self(bytes))
+        let mut secret = Self(Zeroizing::new([0; 32]));
+        fill(secret.0.as_mut())?;
+        Ok(secret)
+    }
+
+    /// The secret of the next refresh token of the same login.
+    ///
+    /// # Errors
+    /// `Internal`: the system has no random bits.
+    pub(super) fn successor(&self) -> Result<Self> {
+        let mut next = Self(self.0.clone());
+        fill(&mut next.0[ROOT..])?;
+        Ok(next)
     }
 
     /// What is stored of it.
     pub(super) fn digest(&self) -> Digest {
         digest_of(self.0.as_slice())
+    }
+
+    /// What is stored of it as a refresh token.
+    pub(super) fn refresh_digest(&self) -> RefreshDigest {
+        RefreshDigest { whole: self.digest(), root: digest_of(&self.0[..ROOT]) }
     }
 
     /// The text of an API token with this secret.
@@ -76,6 +96,13 @@ impl Secret {
         let length = URL_SAFE_NO_PAD.decode_slice(text, bytes.as_mut()).ok()?;
         (length == 32).then_some(Self(bytes))
     }
+}
+
+fn fill(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|error| {
+        let message = "the system gave no random bytes";
+        Error::new(ErrorKind::Internal, "make secret", message).with_source(error)
+    })
 }
 
 /// SHA-256.
@@ -129,6 +156,17 @@ mod tests {
         let code = parse_code(code.expose_secret()).unwrap();
         assert!(is_same(&code.digest(), &secret.digest()));
         assert_eq!(format!("{secret:?}"), "Secret");
+    }
+
+    #[test]
+    fn refresh_tokens_of_a_login_share_a_root_and_nothing_else() {
+        let first = Secret::generate().unwrap();
+        let second = first.successor().unwrap();
+        let (one, two) = (first.refresh_digest(), second.refresh_digest());
+        assert_eq!(one.root, two.root);
+        assert_ne!(one.whole, two.whole);
+        assert_ne!(first.0[ROOT..], second.0[ROOT..]);
+        assert_ne!(Secret::generate().unwrap().refresh_digest().root, one.root);
     }
 
     #[test]

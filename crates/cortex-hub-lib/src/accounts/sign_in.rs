@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::Accounts;
 use super::Credential;
 use super::Identity;
+use super::rotation::Whence;
 use super::secret;
 use super::secret::Secret;
 use super::unauthenticated;
@@ -111,22 +112,23 @@ impl Accounts {
     /// has a copy, and the login has ended.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the token may be used up; a repeat within 30 s gets the same answer.
-    pub async fn refresh(&self, token: &str) -> Result<SignedIn> {
+    /// If the future is dropped, the token may be used up; a repeat by the same client within 30 s
+    /// gets the same answer.
+    pub async fn refresh(&self, token: &str, client: Client<'_>) -> Result<SignedIn> {
         let inner = &*self.inner;
-        let (family, presented) = secret::parse_refresh_token(token).ok_or_else(refresh_invalid)?;
-        let presented = presented.digest();
+        let (family, secret) = secret::parse_refresh_token(token).ok_or_else(refresh_invalid)?;
+        let (presented, from) = (secret.refresh_digest(), Whence::from(client));
         let _turn = turn(&inner.rotations.turn).await?;
         let now = clock::now();
-        if let Some(next) = inner.rotations.replay(family, &presented, now) {
+        if let Some(next) = inner.rotations.replay(family, &presented.whole, &from, now) {
             let login = inner.store.login(family).await?.ok_or_else(refresh_invalid)?;
             return self.renewed(&login, next, now).await;
         }
-        let next = Secret::generate()?;
-        match inner.store.rotate_login(family, presented, next.digest(), now).await? {
+        let next = secret.successor()?;
+        match inner.store.rotate_login(family, presented, next.refresh_digest(), now).await? {
             Rotation::Rotated(login) => {
                 let next = next.refresh_token(family);
-                inner.rotations.record(family, presented, next.clone(), now);
+                inner.rotations.record(family, (presented.whole, from), next.clone(), now);
                 self.renewed(&login, next, now).await
             }
             Rotation::Reused(login) => {
@@ -148,13 +150,10 @@ impl Accounts {
         let Some((family, secret)) = secret::parse_refresh_token(token) else {
             return Ok(());
         };
-        let Some(login) = self.inner.store.login(family).await? else {
-            return Ok(());
-        };
-        let digest = secret.digest();
-        let is_of_login = secret::is_same(&digest, &login.current)
-            || login.previous.is_some_and(|old| secret::is_same(&digest, &old));
-        if is_of_login { self.end(family).await } else { Ok(()) }
+        match self.inner.store.login(family).await? {
+            Some(login) if login.is_of(&secret.refresh_digest()) => self.end(family).await,
+            _ => Ok(()),
+        }
     }
 
     /// Ends the login that somebody was identified with; an API token is none.
@@ -184,7 +183,7 @@ impl Accounts {
         self.forget();
     }
 
-    async fn end(&self, family: TokenId) -> Result<()> {
+    pub(super) async fn end(&self, family: TokenId) -> Result<()> {
         self.inner.store.end_login(family).await?;
         self.ended(Holder::Session(family));
         Ok(())
@@ -227,9 +226,9 @@ impl Accounts {
         let login = Login {
             family,
             user: user.id,
-            current: secret.digest(),
-            previous: None,
+            refresh: secret.refresh_digest(),
             created_at: now,
+            refreshed_at: now,
             expires_at: now + LOGIN_LIFE,
             user_agent: agent,
         };

@@ -20,6 +20,7 @@ use super::Client;
 use super::Credential;
 use super::Credentials;
 use super::Proof;
+use super::SignedIn;
 use super::UserEdit;
 use crate::clock;
 use crate::store::Store;
@@ -46,7 +47,7 @@ async fn open(folder: &Path, outside: Option<Arc<dyn Authenticator>>) -> (Store,
     let store = Store::open(folder).await.unwrap();
     let trust = Trust::open(folder, &[], clock::now()).unwrap();
     let tokens = Arc::clone(trust.tokens());
-    let accounts = Accounts::with_authenticator(store.accounts(), tokens, outside);
+    let accounts = Accounts::new(store.accounts(), tokens, outside);
     (store, accounts)
 }
 
@@ -82,23 +83,68 @@ async fn the_first_start_makes_a_way_in_and_later_ones_keep_it() {
     assert_eq!(again.principal.user, identity.principal.user);
 }
 
+async fn signed_in(accounts: &Accounts) -> SignedIn {
+    let link = accounts.sign_in_link("http://h").await.unwrap();
+    let code = link.expose_secret().split("#code=").nth(1).unwrap().to_owned();
+    accounts.log_in(Proof::Code(code.into()), Client::default()).await.unwrap()
+}
+
 #[tokio::test]
-async fn a_refresh_token_that_somebody_copied_ends_the_login() {
+async fn row_46_a_refresh_token_that_somebody_copied_ends_the_login() {
     let folder = tempfile::tempdir().unwrap();
     let (_store, accounts) = open(folder.path(), None).await;
     accounts.ensure_admin(folder.path()).await.unwrap();
-    let link = accounts.sign_in_link("http://h").await.unwrap();
-    let code = link.expose_secret().split("#code=").nth(1).unwrap().to_owned();
-    let first = accounts.log_in(Proof::Code(code.into()), Client::default()).await.unwrap();
-    let second = accounts.refresh(first.refresh_token.expose_secret()).await.unwrap();
-    // The moment in which a repeat is taken for a lost answer is over.
+    let mine = Client { address: None, agent: Some("mine") };
+    let refresh = async |token: &SignedIn, client| {
+        accounts.refresh(token.refresh_token.expose_secret(), client).await
+    };
+    // At once and from elsewhere; then later, by a token that is many generations old.
+    for age in [0, 5] {
+        let first = signed_in(&accounts).await;
+        let mut newest = refresh(&first, mine).await.unwrap();
+        for _ in 0..age {
+            newest = refresh(&newest, mine).await.unwrap();
+        }
+        let thief = Client { address: Some([9, 9, 9, 9].into()), agent: Some("mine") };
+        let reused = refresh(&first, thief).await.unwrap_err();
+        assert_eq!(reused.code(), "refresh_reused");
+        assert_eq!(refresh(&newest, mine).await.unwrap_err().code(), "refresh_invalid");
+        let access = identify(&accounts, newest.access_token.expose_secret()).await;
+        assert_eq!(access.unwrap_err().code(), "token_revoked");
+    }
+    // Also from the same client, when the moment of a lost answer is over.
+    let first = signed_in(&accounts).await;
+    refresh(&first, mine).await.unwrap();
     accounts.inner.rotations.forget();
-    let reused = accounts.refresh(first.refresh_token.expose_secret()).await.unwrap_err();
-    assert_eq!(reused.code(), "refresh_reused");
-    let newest = accounts.refresh(second.refresh_token.expose_secret()).await.unwrap_err();
-    assert_eq!(newest.code(), "refresh_invalid");
-    let access = identify(&accounts, second.access_token.expose_secret()).await.unwrap_err();
-    assert_eq!(access.code(), "token_revoked");
+    assert_eq!(refresh(&first, mine).await.unwrap_err().code(), "refresh_reused");
+}
+
+#[tokio::test]
+async fn row_46_of_concurrent_refreshes_one_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, accounts) = open(folder.path(), None).await;
+    accounts.ensure_admin(folder.path()).await.unwrap();
+    let first = signed_in(&accounts).await;
+    let token = first.refresh_token.expose_secret();
+    // One browser with many tabs: one token comes of it.
+    let tabs = (0..16).map(|_| accounts.refresh(token, Client::default()));
+    let tabs = futures::future::join_all(tabs).await;
+    let tabs: Vec<_> = tabs.into_iter().map(|tab| tab.unwrap().refresh_token).collect();
+    assert!(tabs.iter().all(|tab| tab.expose_secret() == tabs[0].expose_secret()));
+    // Many machines with one token: the first gets on, for the moment until the second comes.
+    let token = tabs[0].expose_secret();
+    let machines = (0..16u8).map(|n| {
+        let client = Client { address: Some([10, 0, 0, n].into()), agent: None };
+        accounts.refresh(token, client)
+    });
+    let machines = futures::future::join_all(machines).await;
+    let (won, lost): (Vec<_>, Vec<_>) = machines.into_iter().partition(Result::is_ok);
+    assert_eq!(won.len(), 1);
+    let codes: Vec<_> = lost.into_iter().map(|lost| lost.unwrap_err().code()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "refresh_reused").count(), 1, "{codes:?}");
+    let winner = won.into_iter().next().unwrap().unwrap();
+    let after = accounts.refresh(winner.refresh_token.expose_secret(), Client::default()).await;
+    assert_eq!(after.unwrap_err().code(), "refresh_invalid");
 }
 
 #[tokio::test]

@@ -128,6 +128,30 @@ impl Accounts {
         }))
     }
 
+    /// The name of a user, for people; their id where only an
+    /// [`Authenticator`](super::Authenticator) knows them.
+    pub(crate) async fn name_of(&self, id: UserId) -> Result<String> {
+        let stored = self.inner.store.user(id).await?;
+        Ok(stored.map_or_else(|| id.to_string(), |user| user.name))
+    }
+
+    /// The user that somebody means by an id or a name, to share something with them.
+    ///
+    /// Whoever shares must know how the other is called; that such a user exists is no secret to
+    /// them. Ids of an embedder's users are taken as they are.
+    ///
+    /// # Errors
+    /// `NotFound`, code `user_not_found`.
+    pub(crate) async fn meant_by(&self, key: &str) -> Result<UserId> {
+        let store = &self.inner.store;
+        let found = match key.parse::<UserId>() {
+            Ok(id) if self.inner.outside.is_some() => return Ok(id),
+            Ok(id) => store.user(id).await?,
+            Err(_) => store.user_by_name(key).await?,
+        };
+        found.map(|user| user.id).ok_or_else(|| not_found(key))
+    }
+
     async fn find_user(&self, who: &Principal, key: &str) -> Result<User> {
         let store = &self.inner.store;
         let found = match key.parse::<UserId>() {
@@ -135,11 +159,7 @@ impl Accounts {
             Err(_) => store.user_by_name(key).await?,
         };
         let is_visible = |user: &User| who.role == Role::Admin || user.id == who.user;
-        found.filter(is_visible).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "find user", format!("no user \"{key}\""))
-                .with_code("user_not_found")
-                .with_hint("cortex-cli user list")
-        })
+        found.filter(is_visible).ok_or_else(|| not_found(key))
     }
 
     async fn hash(&self, password: Option<SecretString>) -> Result<Option<String>> {
@@ -148,6 +168,12 @@ impl Accounts {
             None => Ok(None),
         }
     }
+}
+
+fn not_found(key: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "find user", format!("no user \"{key}\""))
+        .with_code("user_not_found")
+        .with_hint("cortex-cli user list")
 }
 
 fn is_last_admin(users: &[User], id: UserId) -> bool {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::account::Principal;
 use cortex_core::id::NodeId;
 use cortex_core::id::TaskId;
 use cortex_core::id::UserId;
@@ -22,7 +23,6 @@ use cortex_core::timestamp::Timestamp;
 use super::Dispatch;
 use crate::link::Down;
 use crate::placement;
-use crate::placement::Candidate;
 use crate::placement::Unplaced;
 
 const OPERATION: &str = "submit task";
@@ -36,7 +36,7 @@ pub(crate) struct Submission {
     /// Its id, chosen by the hub.
     pub(crate) id: TaskId,
     /// Who asks.
-    pub(crate) by: UserId,
+    pub(crate) by: Principal,
     /// What is to be done.
     pub(crate) spec: TaskSpec,
 }
@@ -45,8 +45,8 @@ impl Dispatch {
     /// Stores a task and hands it to a node. When this returns, the task survives a crash.
     ///
     /// # Errors
-    /// `Invalid`: the spec. `Precondition`: closed session, no fitting node. `Unavailable`: the
-    /// node is offline, and the task does not ask to be queued. `Exhausted`: the user's quota.
+    /// `Invalid`: the spec. `Precondition`: closed session, no fitting node. `Denied`: the node is shared with
+    /// the user no more. `Unavailable`: the node is offline, and the task does not ask to be queued. `Exhausted`: the user's quota.
     pub(crate) async fn submit(
         &self,
         session: &Session,
@@ -61,13 +61,15 @@ impl Dispatch {
                 .with_code("session_closed")
                 .with_hint("make a new one: cortex-cli session create"));
         }
-        self.check_quota(by)?;
-        let node = match placement::choose(&spec, &self.candidates(session, &spec.target)) {
+        self.check_quota(by.user)?;
+        let candidates = self.candidates(session, &spec.target, &by).await?;
+        let node = match placement::choose(&spec, &candidates) {
             Ok(node) => Some(node),
             Err(Unplaced::Offline { .. } | Unplaced::Cordoned { .. }) if spec.queue => None,
             Err(reason) => return Err(refuse(&reason)),
         };
-        let mut what = vec![Happening::task(id, TaskEvent::Submitted { by, spec: Arc::new(spec) })];
+        let submitted = TaskEvent::Submitted { by: by.user, spec: Arc::new(spec) };
+        let mut what = vec![Happening::task(id, submitted)];
         if let Some(node) = node {
             what.push(Happening::task(id, TaskEvent::Assigned { attempt: 1, node }));
         }
@@ -78,10 +80,25 @@ impl Dispatch {
         self.open.insert(&task);
         self.metrics.tasks_submitted.inc();
         self.tell(session.id, &appended);
-        if node.is_some() {
-            self.hand_over(&task).await;
+        if let Some(node) = node {
+            self.hand_over_if_allowed(&task, &by, node).await?;
         }
         Ok(task)
+    }
+
+    /// Hands a task over, having looked again whether its user may use the node. The task can be
+    /// found now: whoever takes the grant back after this look cancels it, and before it, we do.
+    async fn hand_over_if_allowed(
+        &self,
+        task: &Arc<Task>,
+        by: &Principal,
+        node: NodeId,
+    ) -> Result<()> {
+        if !self.is_withdrawn(by, node) {
+            self.hand_over(task).await;
+            return Ok(());
+        }
+        self.cancel(task.id, None, &Unplaced::Withdrawn { node }.to_string()).await.map(drop)
     }
 
     /// Sends an assigned task to its node, or puts it back into the queue.
@@ -95,25 +112,35 @@ impl Dispatch {
         }
     }
 
-    /// Hands queued tasks of one session to nodes that are there now.
+    /// Hands a queued task to a node that is there now, or ends it where none will ever be.
     pub(super) async fn place_queued(&self, session: &Session, task: &Arc<Task>, now: Timestamp) {
-        let candidates = self.candidates(session, &task.spec.target);
+        if let Err(error) = self.try_to_place(session, task, now).await {
+            tracing::warn!(task = %task.id, %error, "cannot place queued task");
+        }
+    }
+
+    async fn try_to_place(
+        &self,
+        session: &Session,
+        task: &Arc<Task>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let by = self.user_of(task).await?;
+        let candidates = self.candidates(session, &task.spec.target, &by).await?;
         let event = match placement::choose(&task.spec, &candidates) {
             Ok(node) => TaskEvent::Assigned { attempt: task.attempt + 1, node },
             Err(reason) => {
-                let waited = now.since(task.created_at);
-                if task.spec.queue || waited < UNQUEUED_WAIT {
-                    return;
-                }
-                let message = format!("no node took the task within {waited:?}: {reason}");
+                let Some(message) = last_word(task, &reason, now) else { return Ok(()) };
                 TaskEvent::Ended { attempt: task.attempt, outcome: Outcome::Broken { message } }
             }
         };
-        match self.append_event(task, event).await {
-            Ok(Some(moved)) if !moved.state.is_end() => self.hand_over(&moved).await,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(task = %task.id, %error, "cannot place queued task"),
+        let moved = self.append_event(task, event).await?;
+        if let Some((moved, node)) = moved.and_then(|moved| moved.node.map(|node| (moved, node)))
+            && !moved.state.is_end()
+        {
+            self.hand_over_if_allowed(&moved, &by, node).await?;
         }
+        Ok(())
     }
 
     fn check_quota(&self, by: UserId) -> Result<()> {
@@ -125,45 +152,18 @@ impl Dispatch {
             .with_code("too_many_tasks")
             .with_hint("wait for some, or cancel them: cortex-cli task list"))
     }
+}
 
-    /// The session's nodes that the target may mean, with what is known of them live.
-    fn candidates(&self, session: &Session, target: &Target) -> Vec<Candidate> {
-        let wanted = |node: &&NodeId| match target {
-            Target::Node(only) => *node == only,
-            _ => true,
-        };
-        session.nodes.iter().filter(wanted).map(|node| self.candidate(*node)).collect()
+/// What a queued task ends with for which no node was found; nothing if it may wait on.
+fn last_word(task: &Task, reason: &Unplaced, now: Timestamp) -> Option<String> {
+    let is_hopeless =
+        matches!(reason, Unplaced::Withdrawn { .. }) && matches!(task.spec.target, Target::Node(_));
+    if is_hopeless {
+        return Some(reason.to_string());
     }
-
-    fn candidate(&self, id: NodeId) -> Candidate {
-        let load = self.load_of(id);
-        let Some(link) = self.links.get(id) else {
-            let name = id.to_string();
-            let (labels, skills) = Default::default();
-            return Candidate {
-                node: id,
-                name,
-                labels,
-                online: false,
-                cordoned: false,
-                skills,
-                load,
-            };
-        };
-        let node = link.node();
-        let capabilities = node.capabilities.as_ref();
-        Candidate {
-            node: id,
-            name: node.name.clone(),
-            labels: node.labels.clone(),
-            online: link.is_live(),
-            cordoned: node.cordoned,
-            skills: capabilities
-                .map(|known| known.skills.iter().map(|skill| skill.name.clone()).collect())
-                .unwrap_or_default(),
-            load,
-        }
-    }
+    let waited = now.since(task.created_at);
+    let is_over = !task.spec.queue && waited >= UNQUEUED_WAIT;
+    is_over.then(|| format!("no node took the task within {waited:?}: {reason}"))
 }
 
 fn refuse(reason: &Unplaced) -> Error {
@@ -175,6 +175,11 @@ fn refuse(reason: &Unplaced) -> Error {
             ErrorKind::Precondition,
             "node_not_attached",
             "attach it: cortex-cli session attach SESSION NODE",
+        ),
+        Unplaced::Withdrawn { .. } => (
+            ErrorKind::Denied,
+            "node_not_shared",
+            "ask its owner, or detach it: cortex-cli session detach SESSION NODE",
         ),
         Unplaced::Unfit(_) => (ErrorKind::Precondition, "no_fitting_node", "cortex-cli node list"),
         Unplaced::Offline { .. } => (

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cortex_core::account::Hold;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
 use cortex_core::node::Node;
@@ -58,11 +59,11 @@ impl Changes {
     }
 
     fn may_see(&self, change: &Change) -> bool {
-        let owner = match change {
-            Change::Node(node) => node.owner,
-            Change::Task(task) => task.by,
+        let verdict = match change {
+            Change::Node(node) => self.who.may_on(node, Hold::Use, Scope::Read),
+            Change::Task(task) => self.who.may(Scope::Read, task.by),
             Change::Lost => return true,
         };
-        self.who.may(Scope::Read, owner).is_ok()
+        verdict.is_ok()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::account::Hold;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
 use cortex_core::capability::Selector;
@@ -16,7 +17,7 @@ use cortex_core::registry::NodeChange;
 use cortex_core::registry::NodeFilter;
 
 use super::Hub;
-use super::check_access;
+use super::check;
 use super::check_scope;
 use crate::clock;
 use crate::feed::Change;
@@ -27,13 +28,15 @@ use crate::trust::token::Holder;
 const MAX_NAME: usize = 63;
 
 impl Hub {
-    /// Lists the nodes that `who` may see, by name; `labels` narrows the list.
+    /// Lists the nodes that `who` may see, those shared with them too, by name; `labels` narrows the
+    /// list.
     ///
     /// # Errors
     /// `Denied`: the credential may not read.
     pub async fn nodes(&self, who: &Principal, labels: Option<Selector>) -> Result<Vec<Node>> {
         check_scope(who, Scope::Read)?;
-        let filter = NodeFilter { owner: who.visible_owner(), labels, retired: false };
+        let filter =
+            NodeFilter { visible_to: who.visible_owner(), labels, ..NodeFilter::default() };
         let mut nodes = self.inner.registry.list(filter).await?;
         for node in &mut nodes {
             self.inner.links.overlay(node);
@@ -41,12 +44,13 @@ impl Hub {
         Ok(nodes)
     }
 
-    /// Returns a node by its id, or by its name among the nodes of `who`.
+    /// Returns a node by its id, or by its name among the nodes that `who` may see: their own first.
     ///
     /// # Errors
-    /// `NotFound`: no such node, or none that `who` may see.
+    /// `NotFound`: no such node, or none that `who` may see. `Conflict`, code `ambiguous_name`:
+    /// several owners have a node of that name.
     pub async fn node(&self, who: &Principal, key: &str) -> Result<Node> {
-        self.find_node(who, key, Scope::Read).await
+        self.find_node(who, key, Hold::Use, Scope::Read).await
     }
 
     /// How many tasks the hub believes to be on a node.
@@ -55,20 +59,30 @@ impl Hub {
         self.inner.dispatch.load_of(node)
     }
 
-    /// Changes a node and returns it as it then is. A locked or removed node's stream is cut.
+    /// Makes changes of a node, all or none, and returns it as it then is. A locked or removed node's
+    /// stream is cut.
     ///
     /// # Errors
-    /// `NotFound`: no such node, or none that `who` may see. `Denied`: the credential may not
-    /// manage. `Invalid`: the name or a label. `Exists`: the name is taken.
-    pub async fn amend_node(&self, who: &Principal, key: &str, change: NodeChange) -> Result<Node> {
-        check_change(&change)?;
-        let id = self.find_node(who, key, Scope::Manage).await?.id;
+    /// `NotFound`: no such node, or none that `who` may see. `Denied`: the node is shared with them,
+    /// but not for this, or the credential may not manage. `Invalid`: the name or a label. `Exists`:
+    /// the name is taken.
+    pub async fn amend_node(
+        &self,
+        who: &Principal,
+        key: &str,
+        changes: Vec<NodeChange>,
+    ) -> Result<Node> {
+        for change in &changes {
+            check_change(change)?;
+        }
+        let need = changes.iter().map(need_of).max().unwrap_or(Hold::Manage);
+        let id = self.find_node(who, key, need, Scope::Manage).await?.id;
         let hub = self.clone();
-        self.finish(async move { hub.amend(id, change).await }).await
+        self.finish(async move { hub.amend(id, changes).await }).await
     }
 
-    async fn amend(&self, id: NodeId, change: NodeChange) -> Result<Node> {
-        let mut node = self.inner.registry.amend(id, change, clock::now()).await?;
+    pub(super) async fn amend(&self, id: NodeId, changes: Vec<NodeChange>) -> Result<Node> {
+        let mut node = self.inner.registry.amend(id, changes, clock::now()).await?;
         if let Some(link) = self.inner.links.get(id) {
             if node.admission == Admission::Active {
                 link.update(Arc::new(node.clone()));
@@ -84,8 +98,14 @@ impl Hub {
         Ok(node)
     }
 
-    /// Finds a node that `who` may use as `scope` says.
-    pub(super) async fn find_node(&self, who: &Principal, key: &str, scope: Scope) -> Result<Node> {
+    /// Finds a node of which `who` has what is needed, for a use as `scope` says.
+    pub(super) async fn find_node(
+        &self,
+        who: &Principal,
+        key: &str,
+        need: Hold,
+        scope: Scope,
+    ) -> Result<Node> {
         let missing = || not_found(key);
         let mut node = match key.parse::<NodeId>() {
             Ok(id) => self.inner.registry.get(id).await.map_err(|error| match error.kind() {
@@ -97,23 +117,29 @@ impl Hub {
         if node.admission == Admission::Retired {
             return Err(missing());
         }
-        check_access(who, scope, node.owner, missing)?;
+        check(who.may_on(&node, need, scope), missing)?;
         self.inner.links.overlay(&mut node);
         Ok(node)
     }
 
-    /// The node of that name: the caller's own first, then, for an admin, anybody's.
+    /// The node of that name: the caller's own first, then one that they may see.
     async fn named(&self, who: &Principal, name: &str) -> Result<Option<Node>> {
-        let own = NodeFilter { owner: Some(who.user), ..NodeFilter::default() };
-        let find = |nodes: Vec<Node>| nodes.into_iter().find(|node| node.name == name);
-        let found = find(self.inner.registry.list(own).await?);
-        if found.is_some() || who.visible_owner().is_some() {
-            return Ok(found);
+        let filter = NodeFilter { visible_to: who.visible_owner(), ..NodeFilter::default() };
+        let mut found = self.inner.registry.list(filter).await?;
+        found.retain(|node| node.name == name);
+        if let Some(own) = found.iter().position(|node| node.owner == who.user) {
+            return Ok(Some(found.swap_remove(own)));
         }
-        Ok(find(self.inner.registry.list(NodeFilter::default()).await?))
+        if found.len() > 1 {
+            let message = format!("{} nodes of other users are called \"{name}\"", found.len());
+            return Err(Error::new(ErrorKind::Conflict, "find node", message)
+                .with_code("ambiguous_name")
+                .with_hint("use the node's id: cortex-cli node list -o json"));
+        }
+        Ok(found.pop())
     }
 
-    /// Finds the id of a node without asking the store where the node is online.
+    /// Finds the id of a node that `who` may use, without asking the store where it is online.
     pub(super) async fn resolve_node(
         &self,
         who: &Principal,
@@ -126,10 +152,10 @@ impl Hub {
         };
         match live.filter(|node| node.admission == Admission::Active) {
             Some(node) => {
-                check_access(who, scope, node.owner, || not_found(key))?;
+                check(who.may_on(&node, Hold::Use, scope), || not_found(key))?;
                 Ok(node.id)
             }
-            None => Ok(self.find_node(who, key, scope).await?.id),
+            None => Ok(self.find_node(who, key, Hold::Use, scope).await?.id),
         }
     }
 }
@@ -138,6 +164,17 @@ fn not_found(key: &str) -> Error {
     Error::new(ErrorKind::NotFound, "find node", format!("no node \"{key}\""))
         .with_code("node_not_found")
         .with_hint("cortex-cli node list")
+}
+
+/// What a change needs of the node.
+fn need_of(change: &NodeChange) -> Hold {
+    match change {
+        NodeChange::Rename(_)
+        | NodeChange::Relabel(_)
+        | NodeChange::Cordon(_)
+        | NodeChange::Lock(_) => Hold::Manage,
+        NodeChange::Retire | NodeChange::Grant(..) | NodeChange::Ungrant(_) => Hold::Own,
+    }
 }
 
 fn check_change(change: &NodeChange) -> Result<()> {

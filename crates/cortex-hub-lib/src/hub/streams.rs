@@ -8,6 +8,7 @@ use cortex_core::Result;
 use cortex_core::capability::Capabilities;
 use cortex_core::id::BootId;
 use cortex_core::id::NodeId;
+use cortex_core::node::Admission;
 use cortex_core::node::Health;
 use cortex_core::node::PRESENCE_TTL;
 use cortex_core::node::Sighting;
@@ -114,10 +115,23 @@ impl Hub {
             .await
             .map_err(|_| Error::new(ErrorKind::Unavailable, "open stream", "the hub shuts down"))?;
         self.inner.links.enter(link.clone());
+        self.catch_up(&link).await?;
         self.metrics().nodes_online.set(i64::try_from(self.links().len()).unwrap_or(i64::MAX));
         tracing::info!(node = %id, name = %node.name, epoch = link.epoch, "node online");
         self.inner.feed.announce(Change::Node(node));
         Ok(Opened { link, down, up, signer })
+    }
+
+    /// Takes in changes of the node that were made before its link could be found.
+    async fn catch_up(&self, link: &Link) -> Result<()> {
+        let node = self.inner.registry.get(link.node().id).await.inspect_err(|_| {
+            link.closed.cancel();
+        })?;
+        if node.admission != Admission::Active {
+            link.close(CloseReason::Revoked);
+        }
+        link.update(Arc::new(node));
+        Ok(())
     }
 
     /// Takes a link out: the node counts as offline at once, its tasks wait for the grace time.

@@ -8,8 +8,10 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::id::NodeId;
 use cortex_core::id::TaskId;
 use cortex_core::session::OutputPart;
+use cortex_core::session::Session;
 use cortex_core::session::TaskFilter;
 use cortex_core::task::Stream;
 use cortex_core::task::Target;
@@ -37,6 +39,7 @@ impl Hub {
     ///
     /// # Errors
     /// `NotFound`: no such session or node of `who`'s. `Denied`: the credential may not run tasks.
+    /// Code `node_not_shared`: it was shared with them, and is no more.
     /// `Invalid`: the spec, or a repeat with another draft (code `idempotency_mismatch`).
     /// `Precondition`: closed session, node not attached, no fitting node. `Unavailable`, code
     /// `node_offline`: and the task does not ask to be queued. `Exhausted`: too many open tasks.
@@ -50,7 +53,7 @@ impl Hub {
         let mut session = self.find_session(who, session, Scope::Exec).await?;
         let mut spec = draft.spec;
         if let Some(key) = &draft.node {
-            let node = self.resolve_node(who, key, Scope::Exec).await?;
+            let node = self.target_of(who, &session, key).await?;
             session = self.attach_to_default(session, node).await?;
             spec.target = Target::Node(node);
         }
@@ -61,7 +64,7 @@ impl Hub {
             }
             None => TaskId::generate(),
         };
-        let submission = Submission { id, by: who.user, spec };
+        let submission = Submission { id, by: who.clone(), spec };
         let hub = self.clone();
         let is_repeatable = idempotency.is_some();
         self.finish(async move {
@@ -172,6 +175,18 @@ impl Hub {
         };
         check_access(who, scope, task.by, || not_found(id))?;
         Ok(task)
+    }
+
+    /// The node that a task is for. One that is attached to the session is no secret to who may
+    /// use the session: whether they still may use the node is then said in words.
+    async fn target_of(&self, who: &Principal, session: &Session, key: &str) -> Result<NodeId> {
+        match self.resolve_node(who, key, Scope::Exec).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let attached = key.parse().ok().filter(|node| session.nodes.contains(node));
+                attached.ok_or(error)
+            }
+            found => found,
+        }
     }
 
     async fn stored_task(&self, id: TaskId) -> Result<Arc<Task>> {

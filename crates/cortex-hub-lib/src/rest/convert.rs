@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cortex_core::account::Hold;
 use cortex_core::invite::Fate;
 use cortex_core::invite::Invite;
 use cortex_core::node::Health;
@@ -19,8 +20,13 @@ use cortex_proto::json::OutputInfo;
 use cortex_proto::json::SessionInfo;
 use cortex_proto::json::TaskInfo;
 
-/// A node in full.
-pub(super) fn node_info(node: &Node, now: Timestamp) -> NodeInfo {
+/// A node in full, for somebody who holds that much of it.
+pub(super) fn node_info(
+    node: &Node,
+    owner_name: String,
+    hold: Option<Hold>,
+    now: Timestamp,
+) -> NodeInfo {
     let stated = node.capabilities.as_ref();
     let mut labels: BTreeMap<_, _> = stated.map(|stated| stated.labels.clone()).unwrap_or_default();
     labels.extend(node.labels.clone());
@@ -28,6 +34,8 @@ pub(super) fn node_info(node: &Node, now: Timestamp) -> NodeInfo {
         id: node.id.to_string(),
         name: node.name.clone(),
         owner: node.owner.to_string(),
+        owner_name,
+        access: access_word(hold).to_owned(),
         status: node.status(now).word().to_owned(),
         labels,
         cordoned: node.cordoned,
@@ -38,6 +46,14 @@ pub(super) fn node_info(node: &Node, now: Timestamp) -> NodeInfo {
         since: text_of(node.presence.since),
         last_seen: text_of(node.presence.last_seen),
         health: node.presence.health.as_ref().map(health_info),
+    }
+}
+
+fn access_word(hold: Option<Hold>) -> &'static str {
+    match hold {
+        Some(Hold::Own) => "own",
+        Some(Hold::Manage) => "manage",
+        Some(Hold::Use) | None => "use",
     }
 }
 
@@ -180,6 +196,7 @@ mod tests {
             id: NodeId::from_bytes([1; 16]),
             name: "lab".into(),
             owner: UserId::from_bytes([2; 16]),
+            grants: BTreeMap::new(),
             identity: [0; 32],
             labels: labels(&[("zone", "a")]),
             admission: Admission::Locked,
@@ -189,7 +206,9 @@ mod tests {
             enrolled_at: Timestamp::from_millis(0),
             presence: Presence::default(),
         };
-        let info = node_info(&node, Timestamp::from_millis(1));
+        let hold = Some(Hold::Manage);
+        let info = node_info(&node, "ada".into(), hold, Timestamp::from_millis(1));
+        assert_eq!((info.owner_name.as_str(), info.access.as_str()), ("ada", "manage"));
         assert_eq!(info.labels, labels(&[("gpu", "a100"), ("zone", "a")]));
         assert_eq!((info.status.as_str(), info.locked), ("revoked", true));
         assert_eq!(node_status(&node, 3, Timestamp::from_millis(1)).tasks_open, 3);

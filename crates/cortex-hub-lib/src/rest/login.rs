@@ -16,6 +16,7 @@ use axum::response::Response;
 use cortex_proto::json::LoginRequest;
 use cortex_proto::json::LoginResponse;
 use cortex_proto::json::RefreshRequest;
+use cortex_proto::json::Secret;
 use cortex_proto::json::UserInfo;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -60,8 +61,10 @@ pub(super) async fn log_in(
 ) -> Answer<Response> {
     let (parts, body) = read::<LoginRequest>(&api, request).await?;
     let proof = match (body.name, body.password, body.code) {
-        (Some(name), Some(password), None) => Proof::Password { name, password: password.into() },
-        (None, None, Some(code)) => Proof::Code(code.into()),
+        (Some(name), Some(password), None) => {
+            Proof::Password { name, password: password.expose().into() }
+        }
+        (None, None, Some(code)) => Proof::Code(code.expose().into()),
         _ => {
             let message = "give \"name\" and \"password\", or \"code\"";
             return Err(Failure::invalid("login", message));
@@ -87,13 +90,14 @@ pub(super) async fn log_in(
 pub(super) async fn refresh(State(api): State<Arc<Api>>, request: Request) -> Answer<Response> {
     let (parts, body) = read::<RefreshRequest>(&api, request).await?;
     let from_cookie = api.cookies.refresh(&parts.headers);
-    let Some(token) = body.refresh_token.as_deref().or(from_cookie) else {
+    let given = body.refresh_token.as_ref().map(Secret::expose);
+    let Some(token) = given.or(from_cookie) else {
         let message = "give \"refresh_token\", or send the cookie";
         return Err(Failure::invalid("refresh", message));
     };
     let is_cookie = body.refresh_token.is_none();
     check_page(&api, &parts, is_cookie)?;
-    match api.hub.accounts().refresh(token).await {
+    match api.hub.accounts().refresh(token, client_of(&api, &parts)).await {
         Ok(signed_in) => Ok(answer(&api, &signed_in, is_cookie)),
         Err(error) => {
             let is_over = error.kind() == cortex_core::ErrorKind::Unauthenticated;
@@ -118,7 +122,7 @@ pub(super) async fn refresh(State(api): State<Arc<Api>>, request: Request) -> An
 pub(super) async fn log_out(State(api): State<Arc<Api>>, request: Request) -> Answer<Response> {
     let (parts, body) = read::<RefreshRequest>(&api, request).await?;
     let from_cookie = api.cookies.refresh(&parts.headers);
-    let token = body.refresh_token.as_deref().or(from_cookie);
+    let token = body.refresh_token.as_ref().map(Secret::expose).or(from_cookie);
     check_page(&api, &parts, body.refresh_token.is_none() && from_cookie.is_some())?;
     let accounts = api.hub.accounts();
     if let Some(token) = token {
@@ -183,9 +187,9 @@ fn answer(api: &Api, signed_in: &SignedIn, in_cookies: bool) -> Response {
         return response;
     }
     let body = LoginResponse {
-        access_token: access.expose_secret().to_owned(),
+        access_token: access.expose_secret().into(),
         expires_in_ms: millis(access_life),
-        refresh_token: refresh.expose_secret().to_owned(),
+        refresh_token: refresh.expose_secret().into(),
         user: user_info(&signed_in.user),
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use cortex_core::account::Principal;
 use cortex_core::capability::Selector;
+use cortex_core::node::Node;
 use cortex_core::registry::NodeChange;
 use cortex_proto::json::NodeInfo;
 use cortex_proto::json::NodePatch;
@@ -36,7 +38,7 @@ pub(super) struct Filter {
 
 const STATUSES: [&str; 4] = ["pending", "online", "offline", "revoked"];
 
-/// Lists nodes by name.
+/// Lists nodes by name, those too that are shared with the caller.
 #[utoipa::path(
     get, path = "/api/nodes", operation_id = "list_nodes", tag = "nodes",
     params(Filter),
@@ -52,8 +54,11 @@ pub(super) async fn list(
     let now = clock::now();
     let nodes = api.hub.nodes(&caller, labels).await?;
     let is_wanted = |word: &str| wanted.as_ref().is_none_or(|words| words.contains(&word));
-    let items = nodes.iter().filter(|node| is_wanted(node.status(now).word()));
-    Ok(Json(Page { items: items.map(|node| node_info(node, now)).collect(), next_cursor: None }))
+    let mut items = Vec::new();
+    for node in nodes.iter().filter(|node| is_wanted(node.status(now).word())) {
+        items.push(shown(&api, &caller, node).await?);
+    }
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
 /// Shows a node.
@@ -68,7 +73,7 @@ pub(super) async fn get(
     InPath(key): InPath<String>,
 ) -> Answer<Json<NodeInfo>> {
     let node = api.hub.node(&caller, &key).await?;
-    Ok(Json(node_info(&node, clock::now())))
+    Ok(Json(shown(&api, &caller, &node).await?))
 }
 
 /// Shows whether a node is there, and how it is.
@@ -87,10 +92,9 @@ pub(super) async fn status(
     Ok(Json(node_status(&node, open, clock::now())))
 }
 
-/// Changes a node. Keys that are absent stay as they are.
+/// Changes a node. Keys that are absent stay as they are; if one change is refused, none is made.
 ///
-/// The changes are made in the order name, labels, cordon, lock; if one is refused, those before it
-/// stay.
+/// For its owner, and for users with whom it is shared to manage.
 #[utoipa::path(
     patch, path = "/api/nodes/{id}", operation_id = "change_node", tag = "nodes",
     params(("id" = String, Path, description = "`nod_…`, or its name")),
@@ -103,16 +107,11 @@ pub(super) async fn change(
     InPath(key): InPath<String>,
     Body(patch): Body<NodePatch>,
 ) -> Answer<Json<NodeInfo>> {
-    let mut node = api.hub.node(&caller, &key).await?;
-    // The name may change on the way, the id does not.
-    let id = node.id.to_string();
-    for change in changes_of(patch) {
-        node = api.hub.amend_node(&caller, &id, change).await?;
-    }
-    Ok(Json(node_info(&node, clock::now())))
+    let node = api.hub.amend_node(&caller, &key, changes_of(patch)).await?;
+    Ok(Json(shown(&api, &caller, &node).await?))
 }
 
-/// Removes a node for ever. Its tasks end, its stream is cut.
+/// Removes a node for ever. Its tasks end, its stream is cut. For its owner.
 #[utoipa::path(
     delete, path = "/api/nodes/{id}", operation_id = "remove_node", tag = "nodes",
     params(("id" = String, Path, description = "`nod_…`, or its name")),
@@ -123,8 +122,14 @@ pub(super) async fn remove(
     caller: Caller,
     InPath(key): InPath<String>,
 ) -> Answer<Json<NodeInfo>> {
-    let node = api.hub.amend_node(&caller, &key, NodeChange::Retire).await?;
-    Ok(Json(node_info(&node, clock::now())))
+    let node = api.hub.amend_node(&caller, &key, vec![NodeChange::Retire]).await?;
+    Ok(Json(shown(&api, &caller, &node).await?))
+}
+
+/// A node as the caller sees it.
+async fn shown(api: &Api, caller: &Principal, node: &Node) -> Answer<NodeInfo> {
+    let owner_name = api.hub.accounts().name_of(node.owner).await?;
+    Ok(node_info(node, owner_name, caller.hold_of(node), clock::now()))
 }
 
 /// Reads a selector of labels.

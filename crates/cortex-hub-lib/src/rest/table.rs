@@ -12,11 +12,13 @@ use super::Api;
 use super::dispatch;
 use super::docs;
 use super::events;
+use super::grants;
 use super::guard::Rule;
 use super::guard::enforce;
 use super::info;
 use super::invites;
 use super::login;
+use super::logins;
 use super::nodes;
 use super::output;
 use super::sessions;
@@ -51,6 +53,9 @@ pub(super) fn table() -> Vec<Route> {
         row(Rule::Public, routes!(login::refresh)),
         row(Rule::Public, routes!(login::log_out)),
         row(Rule::User, routes!(login::who_am_i)),
+        row(read, routes!(logins::list)),
+        row(manage, routes!(logins::end)),
+        row(manage, routes!(logins::end_all)),
         row(manage, routes!(invites::create)),
         row(read, routes!(invites::list)),
         row(read, routes!(invites::get)),
@@ -60,6 +65,9 @@ pub(super) fn table() -> Vec<Route> {
         row(read, routes!(nodes::status)),
         row(manage, routes!(nodes::change)),
         row(manage, routes!(nodes::remove)),
+        row(read, routes!(grants::list)),
+        row(manage, routes!(grants::share)),
+        row(manage, routes!(grants::unshare)),
         row(manage, routes!(sessions::create)),
         row(read, routes!(sessions::list)),
         row(read, routes!(sessions::get)),

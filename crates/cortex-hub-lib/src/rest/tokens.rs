@@ -62,7 +62,7 @@ pub(super) async fn create(
     let issued = api.hub.accounts().create_token(caller.identity(), draft).await?;
     let created = TokenCreated {
         id: issued.token.id.to_string(),
-        token: issued.secret.expose_secret().to_owned(),
+        token: issued.secret.expose_secret().into(),
         name: issued.token.name,
     };
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(created)))

@@ -49,7 +49,7 @@ pub(super) async fn create(
     let draft = UserDraft {
         name: request.name,
         role: read_role(&request.role)?,
-        password: request.password.map(Into::into),
+        password: request.password.as_ref().map(|text| text.expose().into()),
     };
     let user = api.hub.accounts().create_user(&caller, draft).await?;
     Ok((StatusCode::CREATED, Json(user_info(&user))))
@@ -73,7 +73,7 @@ pub(super) async fn change(
 ) -> Answer<Json<UserInfo>> {
     let edit = UserEdit {
         role: patch.role.as_deref().map(read_role).transpose()?,
-        password: patch.password.map(Into::into),
+        password: patch.password.as_ref().map(|text| text.expose().into()),
         disabled: patch.disabled,
     };
     let user = api.hub.accounts().change_user(&caller, &key, edit).await?;

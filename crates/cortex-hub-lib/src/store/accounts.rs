@@ -20,6 +20,7 @@ use sea_orm::EntityTrait as _;
 
 pub use code::LoginCode;
 pub use login::Login;
+pub use login::RefreshDigest;
 pub use login::Rotation;
 pub use token::ApiToken;
 pub use user::User;
@@ -158,7 +159,8 @@ impl AccountStore {
         }
     }
 
-    /// Stores a new login.
+    /// Stores a new login. A user has a hundred at most: beyond that, those that were refreshed least
+    /// recently end.
     ///
     /// # Errors
     /// `Exists`, code `login_exists`: a login has the id. `NotFound`, code `user_not_found`.
@@ -176,8 +178,8 @@ impl AccountStore {
     pub async fn rotate_login(
         &self,
         family: TokenId,
-        presented: [u8; 32],
-        next: [u8; 32],
+        presented: RefreshDigest,
+        next: RefreshDigest,
         now: Timestamp,
     ) -> Result<Rotation> {
         self.writer
@@ -193,6 +195,14 @@ impl AccountStore {
     /// Only those of the database.
     pub async fn login(&self, family: TokenId) -> Result<Option<Login>> {
         row::login(&self.reads, family).await
+    }
+
+    /// Lists the logins of a user that last beyond `now`, those that were refreshed last first.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn logins(&self, user: UserId, now: Timestamp) -> Result<Vec<Login>> {
+        row::logins(&self.reads, user, now).await
     }
 
     /// Ends a login; one that has ended stays so.

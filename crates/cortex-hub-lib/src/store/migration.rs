@@ -1,6 +1,7 @@
 //! The steps that bring a database to this version's tables.
 
 mod m2026_11_22_first;
+mod m2026_11_22_users;
 
 use sea_orm_migration::MigrationTrait;
 use sea_orm_migration::MigratorTrait;
@@ -11,6 +12,6 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m2026_11_22_first::Migration)]
+        vec![Box::new(m2026_11_22_first::Migration), Box::new(m2026_11_22_users::Migration)]
     }
 }

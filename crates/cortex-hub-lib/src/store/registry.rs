@@ -132,11 +132,11 @@ impl NodeRegistry for SqlNodeRegistry {
         Ok(sighted.await?.presence)
     }
 
-    async fn amend(&self, id: NodeId, change: NodeChange, _now: Timestamp) -> Result<Node> {
+    async fn amend(&self, id: NodeId, changes: Vec<NodeChange>, _now: Timestamp) -> Result<Node> {
         let live = Arc::clone(&self.live);
         let amended = self.writer.run_then(
             "change node",
-            move |writes| change::amend(writes, id, change).boxed(),
+            move |writes| change::amend(writes, id, changes).boxed(),
             move |node: &Node| live.put(node),
         );
         Ok(self.live.newest(amended.await?))

@@ -12,6 +12,8 @@ use cortex_core::timestamp::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) name: String,
+    /// Who shares it, where it is not the reader's own.
+    pub(super) owner: Option<String>,
     pub(super) sign: char,
     pub(super) word: String,
     /// The class of the dot.
@@ -32,11 +34,17 @@ pub(super) struct Moment {
     pub(super) relative: String,
 }
 
-/// The rows of nodes, then of invites that nobody used yet.
-pub(super) fn rows_of(nodes: &[Node], invites: &[Invite], now: Timestamp) -> Vec<Row> {
+/// The rows of nodes, then of invites that nobody used yet. A node comes with its owner's name where
+/// it is not the reader's own.
+pub(super) fn rows_of(
+    nodes: &[(Node, Option<String>)],
+    invites: &[Invite],
+    now: Timestamp,
+) -> Vec<Row> {
     let is_open = |invite: &&Invite| invite.fate == Fate::Open && now < invite.expires_at;
     let waiting = invites.iter().filter(is_open).map(|invite| of_invite(invite, now));
-    nodes.iter().map(|node| of_node(node, now)).chain(waiting).collect()
+    let nodes = nodes.iter().map(|(node, owner)| of_node(node, owner.as_deref(), now));
+    nodes.chain(waiting).collect()
 }
 
 /// How many there are, in words.
@@ -45,7 +53,7 @@ pub(super) fn summary_of(rows: &[Row]) -> String {
     format!("{online} of {} online", rows.len())
 }
 
-fn of_node(node: &Node, now: Timestamp) -> Row {
+fn of_node(node: &Node, owner: Option<&str>, now: Timestamp) -> Row {
     let status = node.status(now);
     let mut word = status.word().to_owned();
     if node.cordoned {
@@ -59,6 +67,7 @@ fn of_node(node: &Node, now: Timestamp) -> Row {
     labels.sort_unstable();
     Row {
         name: node.name.clone(),
+        owner: owner.map(ToOwned::to_owned),
         sign: status.sign(),
         word,
         class: class_of(status),
@@ -77,6 +86,7 @@ fn of_invite(invite: &Invite, now: Timestamp) -> Row {
     let left = span(invite.expires_at.since(now));
     Row {
         name: invite.name.clone(),
+        owner: None,
         sign: Status::Pending.sign(),
         word: format!("invited, {left} left"),
         class: class_of(Status::Pending),
@@ -143,6 +153,7 @@ mod tests {
             id: NodeId::from_bytes([1; 16]),
             name: "lab".into(),
             owner: UserId::from_bytes([2; 16]),
+            grants: BTreeMap::new(),
             identity: [0; 32],
             labels: BTreeMap::from([("zone".into(), "a".into()), ("gpu".into(), String::new())]),
             admission: Admission::Active,
@@ -164,12 +175,13 @@ mod tests {
             version: String::new(),
         };
         presence.apply(&opened, start).unwrap();
-        let online = of_node(&node(presence.clone()), start + Duration::from_secs(5));
+        let online = of_node(&node(presence.clone()), None, start + Duration::from_secs(5));
         assert_eq!((online.sign, online.word.as_str()), ('●', "online, cordoned"));
         assert_eq!(online.labels, ["gpu", "zone=a"]);
         assert_eq!(online.last_seen.unwrap().relative, "now");
         let later = start + Duration::from_secs(90_061);
-        let offline = of_node(&node(presence), later);
+        let offline = of_node(&node(presence), Some("ada"), later);
+        assert_eq!((online.owner, offline.owner.as_deref()), (None, Some("ada")));
         assert_eq!((offline.sign, offline.class), ('■', "offline"));
         assert_eq!(offline.last_seen.unwrap().relative, "1 d 1 h");
     }
@@ -187,7 +199,8 @@ mod tests {
             expires_at: now + Duration::from_secs(600),
             fate: Fate::Open,
         };
-        let rows = rows_of(&[node(Presence::default())], std::slice::from_ref(&invite), now);
+        let rows =
+            rows_of(&[(node(Presence::default()), None)], std::slice::from_ref(&invite), now);
         assert_eq!(rows[1].word, "invited, 10 min left");
         assert_eq!(summary_of(&rows), "0 of 2 online");
         invite.fate = Fate::Withdrawn { at: now };

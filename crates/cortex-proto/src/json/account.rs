@@ -1,12 +1,12 @@
-//! Logins, tokens and users. Types with secrets print nothing of them in `Debug`.
-
-use std::fmt;
+//! Logins, tokens and users.
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Secret;
+
 /// Proves who somebody is: name and password, or a one-time code from a sign-in link.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoginRequest {
@@ -15,34 +15,39 @@ pub struct LoginRequest {
     pub name: Option<String>,
     /// The user's password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub password: Option<Secret>,
     /// A one-time code, instead of name and password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub code: Option<Secret>,
 }
 
 /// A login's tokens.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoginResponse {
     /// Bearer token for the API.
-    pub access_token: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub access_token: Secret,
     /// How long it is good, in milliseconds.
     pub expires_in_ms: u64,
     /// Gets the next pair once; then it is used up.
-    pub refresh_token: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub refresh_token: Secret,
     /// Who logged in.
     pub user: UserInfo,
 }
 
 /// Asks for the next pair of tokens, or for the end of the login.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RefreshRequest {
     /// The newest refresh token; browsers send it as a cookie instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh_token: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub refresh_token: Option<Secret>,
 }
 
 /// Asks for an API token.
@@ -61,13 +66,14 @@ pub struct TokenRequest {
 }
 
 /// A new API token. Its secret is shown this once.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenCreated {
     /// `tok_…`.
     pub id: String,
     /// The token itself, `cxt1.…`.
-    pub token: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub token: Secret,
     /// Name for people.
     pub name: String,
 }
@@ -92,7 +98,7 @@ pub struct TokenInfo {
 }
 
 /// Asks for a user.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserRequest {
@@ -103,7 +109,8 @@ pub struct UserRequest {
     pub role: String,
     /// Password of 8 to 128 characters; without one the user can only use API tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub password: Option<Secret>,
 }
 
 fn member() -> String {
@@ -111,7 +118,7 @@ fn member() -> String {
 }
 
 /// Changes of a user; absent keys stay as they are.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserPatch {
@@ -120,7 +127,8 @@ pub struct UserPatch {
     pub role: Option<String>,
     /// New password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub password: Option<Secret>,
     /// Locks the user out, or lets them in again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
@@ -142,17 +150,24 @@ pub struct UserInfo {
     pub created_at: String,
 }
 
-macro_rules! silent {
-    ($($name:ident),*) => {$(
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    )*};
+/// A sign-in of the caller's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoginInfo {
+    /// `tok_…`; opens nothing by itself.
+    pub id: String,
+    /// What the program that signed in called itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// When the user signed in.
+    pub created_at: String,
+    /// When it was refreshed last; while it is in use, that is every few minutes.
+    pub refreshed_at: String,
+    /// When they must sign in again.
+    pub expires_at: String,
+    /// The caller asks with this one.
+    pub current: bool,
 }
-
-silent!(LoginRequest, LoginResponse, RefreshRequest, TokenCreated, UserRequest, UserPatch);
 
 #[cfg(test)]
 mod tests {
@@ -160,7 +175,9 @@ mod tests {
 
     #[test]
     fn debug_prints_no_secret() {
-        let login = LoginRequest { password: Some("hunter2".into()), ..Default::default() };
-        assert_eq!(format!("{login:?}"), "LoginRequest { .. }");
+        let password = Some(Secret::from("hunter2"));
+        let login = LoginRequest { password, ..Default::default() };
+        let printed = format!("{login:?}");
+        assert!(printed.contains("(secret)") && !printed.contains("hunter2"), "{printed}");
     }
 }

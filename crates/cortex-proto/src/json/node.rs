@@ -15,6 +15,12 @@ pub struct NodeInfo {
     pub name: String,
     /// Its owner, `usr_…`.
     pub owner: String,
+    /// Its owner's name; their id again where only the embedding service knows them.
+    #[serde(default)]
+    pub owner_name: String,
+    /// What the caller may do with it: `own`, `manage` or `use`.
+    #[serde(default)]
+    pub access: String,
     /// `pending`, `online`, `offline` or `revoked`.
     pub status: String,
     /// Labels from its owner, and those of the node's own configuration below them.
@@ -102,6 +108,28 @@ pub struct NodePatch {
     /// Cuts the node off, or lets it in again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
+}
+
+/// Shares a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GrantRequest {
+    /// `use`: see it, attach it to sessions, run tasks on it. `manage`: also rename, label, cordon
+    /// and lock it.
+    pub access: String,
+}
+
+/// A user with whom a node is shared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GrantInfo {
+    /// `usr_…`.
+    pub user: String,
+    /// The user's name.
+    pub name: String,
+    /// `use` or `manage`.
+    pub access: String,
 }
 
 /// Asks for an invite.

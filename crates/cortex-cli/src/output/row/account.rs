@@ -1,6 +1,7 @@
-//! Rows of users, tokens and the hub.
+//! Rows of users, their tokens and their sign-ins.
 
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::LoginInfo;
 use cortex_proto::json::TokenInfo;
 use cortex_proto::json::UserInfo;
 
@@ -76,5 +77,40 @@ fn token_expiry(token: &TokenInfo, now: Timestamp) -> Cell {
     match &token.expires_at {
         Some(at) => Cell::plain(span::until(Some(at), now)),
         None => Cell::plain("never"),
+    }
+}
+
+impl Row for LoginInfo {
+    const TITLES: &'static [&'static str] = &["ID", "PROGRAM", "SIGNED IN", "LAST USED", "EXPIRES"];
+
+    fn cells(&self, now: Timestamp) -> Vec<Cell> {
+        vec![
+            Cell::plain(&self.id),
+            Cell::maybe(self.user_agent.as_ref()),
+            Cell::plain(span::ago(Some(&self.created_at), now)),
+            last_used(self, now),
+            Cell::plain(span::until(Some(&self.expires_at), now)),
+        ]
+    }
+
+    fn details(&self, now: Timestamp) -> Vec<(&'static str, Cell)> {
+        vec![
+            ("Id", Cell::plain(&self.id)),
+            ("Program", Cell::maybe(self.user_agent.as_ref())),
+            ("Signed in", Cell::plain(&self.created_at)),
+            ("Last used", last_used(self, now)),
+            ("Expires", Cell::plain(span::until(Some(&self.expires_at), now))),
+        ]
+    }
+
+    fn key(&self) -> &str {
+        &self.id
+    }
+}
+
+fn last_used(login: &LoginInfo, now: Timestamp) -> Cell {
+    match login.current {
+        true => Cell::new("now, this one", Tone::Good),
+        false => Cell::plain(span::ago(Some(&login.refreshed_at), now)),
     }
 }

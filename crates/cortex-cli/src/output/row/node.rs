@@ -2,6 +2,7 @@
 
 use cortex_core::capability::Capabilities;
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::GrantInfo;
 use cortex_proto::json::HealthInfo;
 use cortex_proto::json::InviteInfo;
 use cortex_proto::json::NodeInfo;
@@ -13,7 +14,8 @@ use crate::output::table::Cell;
 use crate::output::table::Row;
 
 impl Row for NodeInfo {
-    const TITLES: &'static [&'static str] = &["NAME", "STATUS", "OS", "VERSION", "LAST SEEN"];
+    const TITLES: &'static [&'static str] =
+        &["NAME", "STATUS", "OS", "VERSION", "LAST SEEN", "OWNER"];
 
     fn cells(&self, now: Timestamp) -> Vec<Cell> {
         let os = capabilities(self).map(|stated| format!("{}/{}", stated.os.family, stated.arch));
@@ -23,6 +25,7 @@ impl Row for NodeInfo {
             Cell::maybe(os),
             Cell::plain(&self.version),
             last_seen(self, now),
+            owner(self),
         ]
     }
 
@@ -30,7 +33,7 @@ impl Row for NodeInfo {
         let mut out = vec![
             ("Name", Cell::plain(&self.name)),
             ("Id", Cell::plain(&self.id)),
-            ("Owner", Cell::plain(&self.owner)),
+            ("Owner", owner(self)),
             ("Status", status(self, now)),
             ("Last seen", last_seen(self, now)),
             ("Enrolled", Cell::plain(&self.enrolled_at)),
@@ -44,6 +47,34 @@ impl Row for NodeInfo {
             out.extend(load(health));
         }
         out
+    }
+
+    fn key(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The owner, and for what they share the node where it is not one's own.
+fn owner(node: &NodeInfo) -> Cell {
+    match node.access.as_str() {
+        "" | "own" => Cell::plain(&node.owner_name),
+        access => Cell::plain(format!("{} ({access})", node.owner_name)),
+    }
+}
+
+impl Row for GrantInfo {
+    const TITLES: &'static [&'static str] = &["USER", "ACCESS", "ID"];
+
+    fn cells(&self, _: Timestamp) -> Vec<Cell> {
+        vec![Cell::plain(&self.name), Cell::plain(&self.access), Cell::plain(&self.user)]
+    }
+
+    fn details(&self, _: Timestamp) -> Vec<(&'static str, Cell)> {
+        vec![
+            ("User", Cell::plain(&self.name)),
+            ("Id", Cell::plain(&self.user)),
+            ("Access", Cell::plain(&self.access)),
+        ]
     }
 
     fn key(&self) -> &str {

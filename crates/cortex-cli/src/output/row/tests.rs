@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::json::EventInfo;
+use cortex_proto::json::GrantInfo;
 use cortex_proto::json::HealthInfo;
 use cortex_proto::json::InviteInfo;
+use cortex_proto::json::LoginInfo;
 use cortex_proto::json::NodeInfo;
 use cortex_proto::json::OutputInfo;
 use cortex_proto::json::SessionInfo;
@@ -35,6 +37,8 @@ fn node(name: &str, status: &str, since: Option<&str>) -> NodeInfo {
         id: "nod_01".into(),
         name: name.into(),
         owner: "usr_01".into(),
+        owner_name: "ada".into(),
+        access: "own".into(),
         status: status.into(),
         labels: BTreeMap::from([("role".into(), "build".into()), ("zone".into(), "b".into())]),
         cordoned: false,
@@ -64,17 +68,17 @@ fn nodes() {
     let nodes = [
         node("build-1", "online", Some("2026-11-19T08:00:00Z")),
         cordoned,
-        node("lab-7", "offline", Some("2026-11-22T11:55:00Z")),
+        NodeInfo { access: "use".into(), ..node("lab-7", "offline", Some("2026-11-22T11:55:00Z")) },
         pending,
         node("old", "revoked", None),
     ];
     insta::assert_snapshot!(table(&nodes), @r"
-    NAME     STATUS                  OS            VERSION  LAST SEEN
-    build-1  ● online 3d4h           linux/x86_64  0.4.2    now
-    build-2  ● online 42s, cordoned  linux/x86_64  0.4.2    now
-    lab-7    ■ offline 5m            linux/x86_64  0.4.2    5m ago
-    mac-1    ○ pending               -             -        -
-    old      ⊘ revoked               linux/x86_64  0.4.2    5m ago
+    NAME     STATUS                  OS            VERSION  LAST SEEN  OWNER
+    build-1  ● online 3d4h           linux/x86_64  0.4.2    now        ada
+    build-2  ● online 42s, cordoned  linux/x86_64  0.4.2    now        ada
+    lab-7    ■ offline 5m            linux/x86_64  0.4.2    5m ago     ada (use)
+    mac-1    ○ pending               -             -        -          ada
+    old      ⊘ revoked               linux/x86_64  0.4.2    5m ago     ada
     ");
 }
 
@@ -93,7 +97,7 @@ fn one_node() {
     insta::assert_snapshot!(details(&node), @r"
     Name:       build-1
     Id:         nod_01
-    Owner:      usr_01
+    Owner:      ada
     Status:     ● online 3d4h
     Last seen:  now
     Enrolled:   2026-11-01T00:00:00Z
@@ -241,6 +245,24 @@ fn accounts() {
     ID      NAME  SCOPES     CREATED  EXPIRES
     tok_01  ci    read,exec  1h ago   never
     tok_01  ci    read,exec  1h ago   in 30d
+    ");
+    let login = |id: &str, current| LoginInfo {
+        id: id.into(),
+        user_agent: Some("cortex-cli/0.1.0".into()),
+        created_at: "2026-11-22T09:00:00Z".into(),
+        refreshed_at: "2026-11-22T11:55:00Z".into(),
+        expires_at: "2026-12-22T12:00:00Z".into(),
+        current,
+    };
+    insta::assert_snapshot!(table(&[login("tok_01", true), login("tok_02", false)]), @r"
+    ID      PROGRAM           SIGNED IN  LAST USED      EXPIRES
+    tok_01  cortex-cli/0.1.0  3h ago     now, this one  in 30d
+    tok_02  cortex-cli/0.1.0  3h ago     5m ago         in 30d
+    ");
+    let grant = GrantInfo { user: "usr_02".into(), name: "bob".into(), access: "manage".into() };
+    insta::assert_snapshot!(table(&[grant]), @r"
+    USER  ACCESS  ID
+    bob   manage  usr_02
     ");
     insta::assert_snapshot!(details(&token(None)), @r"
     Id:       tok_01

@@ -1,5 +1,6 @@
 //! Cases: an invite makes one node.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::all;
@@ -41,6 +42,7 @@ pub async fn an_enrolment_makes_the_node_of_its_invite(registry: &dyn NodeRegist
         id: node_id(1),
         name: "lab".to_owned(),
         owner: user(1),
+        grants: BTreeMap::new(),
         identity: [0xf0; 32],
         labels: open.labels,
         admission: Admission::Active,
@@ -117,7 +119,8 @@ pub async fn a_repeat_gets_the_same_node(registry: &dyn NodeRegistry) {
     let used = Fate::Used { node: node_id(1), identity: [1; 32], at: at(1) };
     same(&fate(registry, 1).await, &used, "a repeat does not move the use of the invite");
 
-    let renamed = registry.amend(node_id(1), NodeChange::Rename("new".to_owned()), at(3)).await;
+    let renamed =
+        registry.amend(node_id(1), vec![NodeChange::Rename("new".to_owned())], at(3)).await;
     let renamed = kept(renamed, "a node can be renamed");
     let again = kept(registry.enroll(repeat(), at(4)).await, "an enrolment can be repeated");
     same(&again, &renamed, "a repeated enrolment returns the node as it is now");
@@ -135,7 +138,7 @@ pub async fn a_used_id_leaves_the_invite_open(registry: &dyn NodeRegistry) {
     same(&fate(registry, 2).await, &Fate::Open, promise);
     same(&all(registry).await, &vec![first], "a refused enrolment changes no node");
 
-    let retired = registry.amend(node_id(1), NodeChange::Retire, at(3)).await;
+    let retired = registry.amend(node_id(1), vec![NodeChange::Retire], at(3)).await;
     kept(retired, "a node can be retired");
     let refusal = registry.enroll(clash(), at(4)).await;
     refused(refusal, Kind::Exists, "the id of a retired node is not used again");
@@ -153,9 +156,9 @@ pub async fn a_taken_name_gets_a_number(registry: &dyn NodeRegistry) {
     let other = kept(registry.enroll(enrolment(4), at(1)).await, "a good invite makes a node");
     same(&other.name.as_str(), &"lab", "the names of another owner's nodes are free");
 
-    let locked = registry.amend(node_id(3), NodeChange::Lock(true), at(2)).await;
+    let locked = registry.amend(node_id(3), vec![NodeChange::Lock(true)], at(2)).await;
     kept(locked, "a node can be locked");
-    let retired = registry.amend(node_id(2), NodeChange::Retire, at(2)).await;
+    let retired = registry.amend(node_id(2), vec![NodeChange::Retire], at(2)).await;
     kept(retired, "a node can be retired");
     for (number, promised) in [(5, "lab-2"), (6, "lab-4")] {
         let name = enroll(registry, number, "lab").await.name;

@@ -41,7 +41,7 @@ pub async fn filters_combine(registry: &dyn NodeRegistry) {
         issue(registry, Invite { owner, labels, ..invite(number, "lab") }).await;
         kept(registry.enroll(enrolment(number), at(1)).await, "a good invite makes a node");
         if number & 8 == 0 {
-            let retired = registry.amend(node_id(number), NodeChange::Retire, at(2)).await;
+            let retired = registry.amend(node_id(number), vec![NodeChange::Retire], at(2)).await;
             kept(retired, "a node can be retired");
         }
     }
@@ -52,7 +52,8 @@ pub async fn filters_combine(registry: &dyn NodeRegistry) {
         for labels in selectors {
             for retired in [false, true] {
                 let labels = labels.map(|text| text.parse().expect("the selector is right"));
-                let filter = NodeFilter { owner: owner.map(user), labels, retired };
+                let owner = owner.map(user);
+                let filter = NodeFilter { owner, labels, retired, ..NodeFilter::default() };
                 let fitting = everything.iter().filter(|node| filter.fits(node));
                 let promised = fitting.cloned().collect::<Vec<_>>();
                 let listed = kept(registry.list(filter.clone()).await, "nodes are listed");

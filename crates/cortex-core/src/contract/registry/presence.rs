@@ -149,7 +149,7 @@ pub async fn a_closed_stream_is_seen_at_once(registry: &dyn NodeRegistry) {
 pub async fn a_locked_node_opens_no_stream(registry: &dyn NodeRegistry) {
     enroll(registry, 1, "lab").await;
     touch(registry, opened(1), at(10)).await;
-    let amend = |change| registry.amend(node_id(1), change, at(11));
+    let amend = |change| registry.amend(node_id(1), vec![change], at(11));
     kept(amend(NodeChange::Lock(true)).await, "a node can be locked");
     let before = get(registry, 1).await;
     let refusal = registry.touch(node_id(1), opened(2), at(12)).await;

@@ -13,6 +13,7 @@ use super::invite_id;
 use super::issue;
 use super::node_id;
 use super::opened;
+use super::user;
 use crate::capability::Capabilities;
 use crate::contract::promise::kept;
 use crate::contract::promise::refused_as;
@@ -20,6 +21,7 @@ use crate::contract::promise::same;
 use crate::error::Kind;
 use crate::id::BootId;
 use crate::invite::Fate;
+use crate::node::Grant;
 use crate::node::Health;
 use crate::node::Sighting;
 use crate::registry::InviteAct;
@@ -55,8 +57,16 @@ async fn write(registry: &dyn NodeRegistry) {
     issue(registry, invite(5, "never")).await;
     let withdrawn = registry.invite(InviteAct::Withdraw(invite_id(5)), at(2)).await;
     kept(withdrawn, "an open invite can be withdrawn");
-    kept(registry.amend(node_id(2), NodeChange::Retire, at(3)).await, "a node can be retired");
-    kept(registry.amend(node_id(3), NodeChange::Lock(true), at(3)).await, "a node can be locked");
+    kept(
+        registry.amend(node_id(2), vec![NodeChange::Retire], at(3)).await,
+        "a node can be retired",
+    );
+    kept(
+        registry.amend(node_id(3), vec![NodeChange::Lock(true)], at(3)).await,
+        "a node can be locked",
+    );
+    let share = vec![NodeChange::Grant(user(2), Grant::Manage)];
+    kept(registry.amend(node_id(1), share, at(3)).await, "a node can be shared");
     let capabilities = Capabilities { cores: 8, ..Capabilities::default() };
     let stream = Sighting::Opened {
         boot: BootId::from_bytes([7; 16]),

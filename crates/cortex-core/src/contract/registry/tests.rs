@@ -42,6 +42,8 @@ enum Fault {
     LooksThenEnrols,
     WastesInvites,
     SharesNames,
+    AmendsInParts,
+    HidesShared,
     ForgetsFencing,
     LosesBeats,
     LetsLockedIn,
@@ -143,17 +145,23 @@ impl NodeRegistry for Faulty {
         let seen = self.inner.touch(id, sighting.clone(), now).await;
         match seen {
             Err(error) if self.fault == Fault::LetsLockedIn && error.code() == "node_locked" => {
-                self.inner.amend(id, NodeChange::Lock(false), now).await?;
+                self.inner.amend(id, vec![NodeChange::Lock(false)], now).await?;
                 let seen = self.inner.touch(id, sighting, now).await;
-                self.inner.amend(id, NodeChange::Lock(true), now).await?;
+                self.inner.amend(id, vec![NodeChange::Lock(true)], now).await?;
                 seen
             }
             seen => seen,
         }
     }
 
-    async fn amend(&self, id: NodeId, change: NodeChange, now: Timestamp) -> Result<Node> {
-        let changed = self.inner.amend(id, change, now).await;
+    async fn amend(&self, id: NodeId, changes: Vec<NodeChange>, now: Timestamp) -> Result<Node> {
+        if self.fault == Fault::AmendsInParts {
+            for change in changes {
+                self.inner.amend(id, vec![change], now).await?;
+            }
+            return self.inner.get(id).await;
+        }
+        let changed = self.inner.amend(id, changes, now).await;
         let forgiven = match self.fault {
             Fault::SharesNames => Kind::Exists,
             Fault::RevivesRetired => Kind::Precondition,
@@ -173,6 +181,7 @@ impl NodeRegistry for Faulty {
         match self.fault {
             Fault::ListsRetired => filter.retired = true,
             Fault::IgnoresLabels => filter.labels = None,
+            Fault::HidesShared => filter.owner = filter.owner.or(filter.visible_to),
             _ => {}
         }
         let mut nodes = self.inner.list(filter).await?;
@@ -199,6 +208,8 @@ async fn the_suite_sees_every_fault() {
         (Fault::UsesInvitesTwice, "another key does not get the node of a used invite"),
         (Fault::WastesInvites, "an invite is used only if its node is made"),
         (Fault::SharesNames, "a name that another node of the owner has is refused"),
+        (Fault::AmendsInParts, "of refused changes none is made"),
+        (Fault::HidesShared, "a shared node is listed for its grantee"),
         (Fault::ForgetsFencing, "is fenced"),
         (Fault::LosesBeats, "a beat is read at once"),
         (Fault::LetsLockedIn, "a locked node opens no stream"),

@@ -18,7 +18,7 @@ async fn who(rig: &Rig, access: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_login_is_refreshed_and_a_stolen_refresh_token_ends_it() {
+async fn row_46_a_login_is_refreshed_and_a_stolen_refresh_token_ends_it() {
     let rig = Rig::start().await;
     rig.user("ada", "member", &[]).await;
     let login = json!({"name": "ADA", "password": "correct horse"});
@@ -33,11 +33,12 @@ async fn a_login_is_refreshed_and_a_stolen_refresh_token_ends_it() {
     let third = refresh(&second["refresh_token"]).await.json();
     assert_eq!(who(&rig, &third["access_token"]).await.status, StatusCode::OK);
     let fourth = refresh(&third["refresh_token"]).await.json();
+    assert_eq!(refresh(&json!("cxr1.nonsense")).await.code(), "refresh_invalid");
     // Two generations old: nobody who plays fair still has it.
     let old = refresh(&second["refresh_token"]).await;
-    assert_eq!((old.status.as_u16(), old.code().as_str()), (401, "refresh_invalid"));
-    assert_eq!(refresh(&fourth["refresh_token"]).await.status, StatusCode::OK);
-    assert_eq!(refresh(&json!("cxr1.nonsense")).await.code(), "refresh_invalid");
+    assert_eq!((old.status.as_u16(), old.code().as_str()), (401, "refresh_reused"));
+    assert_eq!(refresh(&fourth["refresh_token"]).await.code(), "refresh_invalid");
+    assert_eq!(who(&rig, &fourth["access_token"]).await.code(), "token_revoked");
     rig.stop().await;
 }
 

@@ -16,6 +16,7 @@ use sea_orm::sea_query::Expr;
 
 use super::code::LoginCode;
 use super::login::Login;
+use super::login::RefreshDigest;
 use super::login::Rotation;
 use super::row;
 use super::token::ApiToken;
@@ -30,6 +31,9 @@ use crate::store::entity::login;
 use crate::store::entity::login_code;
 use crate::store::entity::setting;
 use crate::store::fault::fault;
+
+/// Logins of one user.
+const MOST_LOGINS: usize = 100;
 
 pub(super) async fn create_user(writes: &WriteConnection, user: &User) -> Result<()> {
     if find_user(writes, user.id).await?.is_some() {
@@ -91,8 +95,17 @@ pub(super) async fn note_token_use(
     noted.map_err(failed("note use of token")).map(drop)
 }
 
+/// Stores a login. Logins that have expired are forgotten, and of very many logins of one user
+/// those that were refreshed least recently are ended.
 pub(super) async fn add_login(writes: &WriteConnection, login: Login) -> Result<()> {
     expect_user(writes, login.user, "create login").await?;
+    let expired = login::Column::ExpiresAt.lte(login.created_at.as_millis());
+    let forgotten = login::Entity::delete_many().filter(expired).exec(writes).await;
+    forgotten.map_err(failed("create login"))?;
+    for old in row::logins(writes, login.user, login.created_at).await?.iter().skip(MOST_LOGINS - 1)
+    {
+        end_login(writes, old.family).await?;
+    }
     if row::login(writes, login.family).await?.is_some() {
         let message = format!("the id {} is used already", login.family);
         return Err(exists("create login", "login_exists", message));
@@ -105,12 +118,12 @@ pub(super) async fn add_login(writes: &WriteConnection, login: Login) -> Result<
 pub(super) async fn rotate_login(
     writes: &WriteConnection,
     family: TokenId,
-    presented: [u8; 32],
-    next: [u8; 32],
+    presented: RefreshDigest,
+    next: RefreshDigest,
     now: Timestamp,
 ) -> Result<Rotation> {
     let Some(login) = row::login(writes, family).await? else { return Ok(Rotation::Unknown) };
-    let rotation = login.rotate(presented, next, now);
+    let rotation = login.rotate(&presented, next, now);
     match &rotation {
         Rotation::Rotated(login) => {
             let row = row::of_login(login).into_active_model().reset_all();

@@ -2,11 +2,16 @@
 
 use cortex_core::Result;
 use cortex_core::id::TokenId;
+use cortex_core::id::UserId;
 use cortex_core::timestamp::Timestamp;
+use sea_orm::ColumnTrait as _;
 use sea_orm::ConnectionTrait;
 use sea_orm::EntityTrait as _;
+use sea_orm::QueryFilter as _;
+use sea_orm::QueryOrder as _;
 
 use super::login::Login;
+use super::login::RefreshDigest;
 use super::token::ApiToken;
 use super::user::User;
 use super::user::name_key;
@@ -37,6 +42,23 @@ pub(super) async fn login<C: ConnectionTrait>(
 ) -> Result<Option<Login>> {
     let row = login::Entity::find_by_id(column::blob(family)).one(connection).await;
     row.map_err(|error| fault("find login", error))?.map(to_login).transpose()
+}
+
+/// Reads the logins of a user that last beyond `now`, those that were refreshed last first.
+pub(super) async fn logins<C: ConnectionTrait>(
+    connection: &C,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<Login>> {
+    let rows = login::Entity::find()
+        .filter(login::Column::AccountId.eq(column::blob(user)))
+        .filter(login::Column::ExpiresAt.gt(now.as_millis()))
+        .order_by_desc(login::Column::RefreshedAt)
+        .order_by_desc(login::Column::Id)
+        .all(connection)
+        .await;
+    let rows = rows.map_err(|error| fault("list logins", error))?;
+    rows.into_iter().map(to_login).collect()
 }
 
 pub(super) fn of_user(user: &User) -> account::Model {
@@ -92,9 +114,10 @@ pub(super) fn of_login(login: &Login) -> login::Model {
     login::Model {
         id: column::blob(login.family),
         account_id: column::blob(login.user),
-        current: login.current.to_vec(),
-        previous: login.previous.map(Vec::from),
+        current: login.refresh.whole.to_vec(),
+        root: login.refresh.root.to_vec(),
         created_at: login.created_at.as_millis(),
+        refreshed_at: login.refreshed_at.as_millis(),
         expires_at: login.expires_at.as_millis(),
         user_agent: login.user_agent.clone(),
     }
@@ -104,9 +127,12 @@ fn to_login(row: login::Model) -> Result<Login> {
     Ok(Login {
         family: column::id(&row.id)?,
         user: column::id(&row.account_id)?,
-        current: column::digest(&row.current)?,
-        previous: row.previous.as_deref().map(column::digest).transpose()?,
+        refresh: RefreshDigest {
+            whole: column::digest(&row.current)?,
+            root: column::digest(&row.root)?,
+        },
         created_at: Timestamp::from_millis(row.created_at),
+        refreshed_at: Timestamp::from_millis(row.refreshed_at),
         expires_at: Timestamp::from_millis(row.expires_at),
         user_agent: row.user_agent,
     })

@@ -18,10 +18,11 @@ pub(crate) struct Model {
     /// SHA-256 of the refresh token that is good now.
     #[sea_orm(column_type = "Binary(32)")]
     pub(crate) current: Vec<u8>,
-    /// SHA-256 of the one before it.
-    #[sea_orm(column_type = "Binary(32)", nullable)]
-    pub(crate) previous: Option<Vec<u8>>,
+    /// SHA-256 of the half that all refresh tokens of the login have.
+    #[sea_orm(column_type = "Binary(32)")]
+    pub(crate) root: Vec<u8>,
     pub(crate) created_at: i64,
+    pub(crate) refreshed_at: i64,
     pub(crate) expires_at: i64,
     #[sea_orm(column_type = "Text", nullable)]
     pub(crate) user_agent: Option<String>,

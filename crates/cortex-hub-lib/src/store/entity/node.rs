@@ -17,6 +17,9 @@ pub(crate) struct Model {
     pub(crate) owner_id: Vec<u8>,
     #[sea_orm(column_type = "Text")]
     pub(crate) name: String,
+    /// JSON object: user to grant.
+    #[sea_orm(column_type = "Text")]
+    pub(crate) grants: String,
     /// Ed25519 public key.
     #[sea_orm(column_type = "Binary(32)")]
     pub(crate) identity: Vec<u8>,

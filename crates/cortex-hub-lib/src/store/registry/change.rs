@@ -122,15 +122,15 @@ pub(super) async fn sight(
     Ok(node)
 }
 
-/// Changes a node.
+/// Changes a node; if a change is refused, the transaction stores none.
 pub(super) async fn amend(
     writes: &WriteConnection,
     id: NodeId,
-    change: NodeChange,
+    changes: Vec<NodeChange>,
 ) -> Result<Node> {
     let mut node = find_node(writes, id).await?;
-    let is_renamed = matches!(change, NodeChange::Rename(_));
-    node.amend(change)?;
+    let is_renamed = changes.iter().any(|change| matches!(change, NodeChange::Rename(_)));
+    node.amend(changes)?;
     if is_renamed && live_names(writes, node.owner, Some(id)).await?.contains(&node.name) {
         return Err(refusal::name_taken(&node.name));
     }

@@ -63,6 +63,7 @@ pub(super) fn of_node(node: &Node) -> node::Model {
         id: column::blob(node.id),
         owner_id: column::blob(node.owner),
         name: node.name.clone(),
+        grants: column::to_json(&node.grants),
         identity: node.identity.to_vec(),
         labels: column::to_json(&node.labels),
         admission: column::to_word(&node.admission),
@@ -119,6 +120,7 @@ fn to_node(row: node::Model, presence: Option<presence::Model>) -> Result<Node> 
     Ok(Node {
         id: column::id(&row.id)?,
         owner: column::id(&row.owner_id)?,
+        grants: column::from_json("list of grants", &row.grants)?,
         identity: column::digest(&row.identity)?,
         labels: column::from_json("list of labels", &row.labels)?,
         admission: column::from_word("admission", &row.admission)?,

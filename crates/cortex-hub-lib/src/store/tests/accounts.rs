@@ -15,6 +15,7 @@ use super::open;
 use crate::store::accounts::ApiToken;
 use crate::store::accounts::Login;
 use crate::store::accounts::LoginCode;
+use crate::store::accounts::RefreshDigest;
 use crate::store::accounts::Rotation;
 use crate::store::accounts::User;
 use crate::store::accounts::UserChange;
@@ -45,13 +46,17 @@ fn token(number: u8) -> ApiToken {
     }
 }
 
+fn refresh(root: u8, whole: u8) -> RefreshDigest {
+    RefreshDigest { whole: [whole; 32], root: [root; 32] }
+}
+
 fn login(number: u8) -> Login {
     Login {
         family: TokenId::from_bytes([number; 16]),
         user: ANNA,
-        current: [1; 32],
-        previous: None,
+        refresh: refresh(number, 1),
         created_at: NOW,
+        refreshed_at: NOW,
         expires_at: NOW + Duration::from_secs(60),
         user_agent: Some("browser".into()),
     }
@@ -149,21 +154,23 @@ async fn the_use_of_a_token_is_stored_once_an_hour() {
 }
 
 #[tokio::test]
-async fn a_copied_refresh_token_ends_its_login() {
+async fn row_46_a_copied_refresh_token_ends_its_login() {
     let directory = directory();
     let accounts = open(&directory).await.accounts();
     accounts.create_user(user(1, "anna")).await.unwrap();
     accounts.add_login(login(1)).await.unwrap();
     accounts.add_login(login(2)).await.unwrap();
     assert_eq!(accounts.add_login(login(2)).await.unwrap_err().code(), "login_exists");
-    let rotate = async |number, presented, next| {
-        let family = TokenId::from_bytes([number; 16]);
-        accounts.rotate_login(family, [presented; 32], [next; 32], NOW).await.unwrap()
+    let rotate = async |root, presented, next| {
+        let (family, next) = (TokenId::from_bytes([1; 16]), refresh(root, next));
+        accounts.rotate_login(family, refresh(root, presented), next, NOW).await.unwrap()
     };
-    assert_eq!(rotate(1, 8, 2).await, Rotation::Unknown);
-    assert!(matches!(rotate(1, 1, 2).await, Rotation::Rotated(now) if now.current == [2; 32]));
+    assert_eq!(rotate(8, 8, 2).await, Rotation::Unknown);
+    let rotated = rotate(1, 1, 2).await;
+    assert!(matches!(rotated, Rotation::Rotated(now) if now.refresh == refresh(1, 2)));
     assert!(matches!(rotate(1, 2, 3).await, Rotation::Rotated(_)));
-    assert!(matches!(rotate(1, 2, 4).await, Rotation::Reused(_)));
+    // Even the oldest one is known.
+    assert!(matches!(rotate(1, 1, 4).await, Rotation::Reused(_)));
     assert_eq!(rotate(1, 3, 4).await, Rotation::Unknown);
     assert_eq!(accounts.login(login(1).family).await.unwrap(), None);
     assert_eq!(accounts.login(login(2).family).await.unwrap(), Some(login(2)));
@@ -172,6 +179,32 @@ async fn a_copied_refresh_token_ends_its_login() {
     accounts.add_login(login(3)).await.unwrap();
     accounts.add_login(login(4)).await.unwrap();
     assert_eq!(accounts.end_logins(ANNA).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn logins_are_listed_forgotten_when_expired_and_bounded() {
+    let directory = directory();
+    let accounts = open(&directory).await.accounts();
+    accounts.create_user(user(1, "anna")).await.unwrap();
+    let later = |number: u8| {
+        let at = NOW + Duration::from_secs(number.into());
+        Login {
+            created_at: at,
+            refreshed_at: at,
+            expires_at: at + Duration::from_secs(200),
+            ..login(number)
+        }
+    };
+    for number in 1..=120 {
+        accounts.add_login(later(number)).await.unwrap();
+    }
+    let now = NOW + Duration::from_secs(120);
+    let listed = accounts.logins(ANNA, now).await.unwrap();
+    assert_eq!(listed, (21..=120).rev().map(later).collect::<Vec<_>>());
+    assert_eq!(accounts.logins(UserId::from_bytes([2; 16]), now).await.unwrap(), []);
+    let fresh = Login { created_at: NOW + Duration::from_secs(900), ..later(200) };
+    accounts.add_login(fresh).await.unwrap();
+    assert_eq!(accounts.login(later(120).family).await.unwrap(), None);
 }
 
 #[tokio::test]
