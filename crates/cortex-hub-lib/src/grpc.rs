@@ -5,11 +5,13 @@ mod downstream;
 mod enrollment;
 mod orchestrator;
 mod plan;
+mod table;
 mod tokens;
 mod upstream;
 
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use cortex_proto::DESCRIPTOR_SET;
 use cortex_proto::limits::MAX_MESSAGE_BYTES;
 use cortex_proto::v1::agent_orchestrator_server::AgentOrchestratorServer;
@@ -49,9 +51,11 @@ pub(crate) async fn routes(hub: &Hub) -> cortex_core::Result<Routes> {
             )
             .with_source(error)
         })?;
-    Ok(Routes::new(orchestrator)
+    let all = Routes::new(orchestrator)
         .add_service(enrollment)
         .add_service(tokens)
         .add_service(health)
-        .add_service(reflection))
+        .add_service(reflection)
+        .into_axum_router();
+    Ok(all.layer(from_fn_with_state(hub.clone(), table::enforce)).into())
 }

@@ -37,11 +37,18 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5LWhhcy10aGlz\
 #[derive(Debug, Clone)]
 pub(super) struct Passwords {
     turns: Arc<Semaphore>,
+    /// How many comparisons were computed.
+    #[cfg(test)]
+    pub(super) compared: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Passwords {
     pub(super) fn new() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            #[cfg(test)]
+            compared: Arc::default(),
+        }
     }
 
     /// Hashes a new password with a fresh salt.
@@ -69,6 +76,8 @@ impl Passwords {
             return Ok(false);
         }
         let turn = self.turn().await?;
+        #[cfg(test)]
+        self.compared.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let work = move || {
             let stored = hash.as_deref().unwrap_or(NOBODY);
             let verdict = argon2()?.verify_password(password.expose_secret().as_bytes(), stored);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use cortex_core::Error;
@@ -145,6 +146,29 @@ async fn row_46_of_concurrent_refreshes_one_wins() {
     let winner = won.into_iter().next().unwrap().unwrap();
     let after = accounts.refresh(winner.refresh_token.expose_secret(), Client::default()).await;
     assert_eq!(after.unwrap_err().code(), "refresh_invalid");
+}
+
+#[tokio::test]
+async fn row_49_an_unknown_name_costs_as_much_as_a_wrong_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, accounts) = open(folder.path(), None).await;
+    accounts.ensure_admin(folder.path()).await.unwrap();
+    let link = signed_in(&accounts).await;
+    let admin = Principal::full(link.user.id, link.user.role);
+    let edit = UserEdit { password: Some("correct horse".into()), ..UserEdit::default() };
+    accounts.change_user(&admin, "admin", edit).await.unwrap();
+    let compared = &accounts.inner.passwords.compared;
+    let mut refusals = Vec::new();
+    for name in ["admin", "nobody", "", &"x".repeat(500)] {
+        let before = compared.load(Ordering::Relaxed);
+        let proof = Proof::Password { name: name.to_owned(), password: "wrong horse".into() };
+        let refused = accounts.log_in(proof, Client::default()).await.unwrap_err();
+        // The hash for nobody has the parameters of a real one: see `password`.
+        assert_eq!(compared.load(Ordering::Relaxed) - before, 1, "{name}");
+        refusals.push((refused.code(), refused.to_string()));
+    }
+    refusals.dedup();
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
 }
 
 #[tokio::test]

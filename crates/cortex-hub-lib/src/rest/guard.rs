@@ -24,6 +24,7 @@ use cortex_core::account::Scope;
 use super::Api;
 use super::failure::Failure;
 use super::origin::Page;
+use crate::accounts::Credential;
 use crate::accounts::Credentials;
 use crate::accounts::Identity;
 
@@ -130,8 +131,12 @@ async fn identify(api: &Api, rule: Rule, request: &Parts) -> Result<Caller, Fail
     // What comes with a cookie may be another page's doing. What only reads cannot be read by it;
     // a socket is no request that browsers guard, so it counts as a change.
     let is_change = is_upgrade || !request.method.is_safe();
-    if from_cookie.is_some() && is_change && api.origins.page(headers, &request.uri) != Page::Own {
-        return Err(foreign());
+    if is_change {
+        let by_cookie = from_cookie.is_some() && identity.credential != Credential::External;
+        // What only the embedder knows may be a cookie of theirs.
+        if by_cookie || identity.credential == Credential::External {
+            check_page(api, request, by_cookie)?;
+        }
     }
     let verdict = match rule {
         Rule::Public | Rule::User => Ok(()),

@@ -2,8 +2,9 @@
 //!
 //! No task of its own fills the ring. The hub's changes come through one source that the readers
 //! pass from hand to hand: whoever finds it free waits at it, puts what comes into the ring for all,
-//! and lays it back. Between two readers it stays where it is; what is lost while nobody reads
-//! shows as a gap, and the next reader gets a `reset`.
+//! and lays it back. For a while it stays where it is when the last reader has gone, so that one who
+//! was cut off goes on without a gap; then it is let go, and the hub need not tell anybody. What is
+//! lost while nobody reads shows as a gap, and the next reader gets a `reset`.
 
 mod reader;
 
@@ -12,16 +13,20 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use axum::body::Bytes;
+use cortex_core::account::Hold;
 use cortex_core::account::Principal;
 use cortex_core::account::Role;
 use cortex_core::account::Scope;
 use cortex_core::id::UserId;
+use cortex_core::node::Node;
 use cortex_proto::json::HubEvent;
 use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::unconstrained;
+use tokio_util::sync::CancellationToken;
 
 use super::convert::node_status;
 use super::convert::task_info;
@@ -38,6 +43,9 @@ use self::reader::Turn;
 const MOST_ENTRIES: usize = 1_024;
 /// Bytes of text that are kept.
 const MOST_BYTES: usize = 4 << 20;
+
+/// How long the source stays after the last reader has gone.
+pub(super) const LINGER: Duration = Duration::from_secs(60);
 
 /// Where a reader is: after the change of this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +69,8 @@ pub(super) struct Ring {
     boot: u32,
     state: Mutex<State>,
     bell: watch::Sender<u64>,
+    /// How many readers there are; changed under the lock of `state`.
+    readers: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -83,9 +93,30 @@ enum Slot {
 #[derive(Debug)]
 struct Entry {
     number: u64,
-    owner: Option<UserId>,
+    audience: Audience,
     name: &'static str,
     json: Bytes,
+}
+
+/// Who may see a change.
+#[derive(Debug, Clone)]
+enum Audience {
+    /// Everybody: something is missing before it.
+    All,
+    /// Who may see this node, as it was then.
+    Node(Arc<Node>),
+    /// The owner of a task.
+    Owner(UserId),
+}
+
+impl Audience {
+    fn admits(&self, who: &Principal) -> bool {
+        match self {
+            Audience::All => true,
+            Audience::Node(node) => who.may_on(node, Hold::Use, Scope::Read).is_ok(),
+            Audience::Owner(owner) => who.may(Scope::Read, *owner).is_ok(),
+        }
+    }
 }
 
 impl Ring {
@@ -95,6 +126,7 @@ impl Ring {
             boot: getrandom::u32().unwrap_or(0),
             state: Mutex::default(),
             bell: watch::Sender::new(0),
+            readers: watch::Sender::new(0),
         })
     }
 
@@ -111,7 +143,9 @@ impl Ring {
             // Sees everything; each reader then gets what it may see.
             let all = Principal::full(UserId::from_bytes([0; 16]), Role::Admin);
             state.source = Slot::Free(hub.watch(&all));
+            hub.track(Arc::clone(self).let_go_when_unread(hub.shutdown_token()));
         }
+        self.readers.send_modify(|readers| *readers += 1);
         drop(state);
         if last_event_id.is_none() {
             self.catch_up(hub);
@@ -132,6 +166,43 @@ impl Ring {
         }
     }
 
+    /// Lets the source go when nobody has read for [`LINGER`].
+    async fn let_go_when_unread(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut readers = self.readers.subscribe();
+        let unread = async {
+            loop {
+                // The sender lives as long as the ring, which is held here.
+                let _ = readers.wait_for(|readers| *readers == 0).await;
+                tokio::select! {
+                    _ = readers.wait_for(|readers| *readers > 0) => {}
+                    () = tokio::time::sleep(LINGER) => if self.let_go() { return },
+                }
+            }
+        };
+        tokio::select! {
+            () = unread => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    /// Lets the source go, unless somebody reads again. What comes next is lost, and that shows.
+    fn let_go(&self) -> bool {
+        let mut state = self.lock();
+        if *self.readers.borrow() > 0 {
+            return false;
+        }
+        state.source = Slot::Unmade;
+        state.entries.clear();
+        state.bytes = 0;
+        state.last += 1;
+        true
+    }
+
+    fn reader_left(&self) {
+        let _state = self.lock();
+        self.readers.send_modify(|readers| *readers -= 1);
+    }
+
     /// Takes in what happened while nobody read, so that it is not told as news.
     fn catch_up(&self, hub: &Hub) {
         let Some(mut turn) = self.take_turn() else {
@@ -143,8 +214,8 @@ impl Ring {
         };
         // The scheduler's budget must not end this early.
         while let Some(Some(change)) = unconstrained(source.next()).now_or_never() {
-            let (owner, event) = event_of(hub, &change);
-            self.push(owner, &event);
+            let (audience, event) = event_of(hub, &change);
+            self.push(audience, &event);
         }
     }
 
@@ -170,11 +241,11 @@ impl Ring {
         }
     }
 
-    fn push(&self, owner: Option<UserId>, event: &HubEvent) {
+    fn push(&self, audience: Audience, event: &HubEvent) {
         let name = name_of(event);
         let json = Bytes::from(serde_json::to_vec(event).unwrap_or_default());
         let mut state = self.lock();
-        if owner.is_none() {
+        if matches!(audience, Audience::All) {
             // Something is missing before this entry, so nobody may read across it.
             state.entries.clear();
             state.bytes = 0;
@@ -182,7 +253,7 @@ impl Ring {
         state.last += 1;
         state.bytes += json.len();
         let number = state.last;
-        state.entries.push_back(Entry { number, owner, name, json });
+        state.entries.push_back(Entry { number, audience, name, json });
         while state.entries.len() > MOST_ENTRIES || state.bytes > MOST_BYTES {
             match state.entries.pop_front() {
                 Some(gone) => state.bytes -= gone.json.len(),
@@ -205,9 +276,7 @@ impl Ring {
             });
         }
         let skip = usize::try_from(position.0 + 1 - oldest).unwrap_or(usize::MAX);
-        let may_see =
-            |entry: &&Entry| entry.owner.is_none_or(|owner| who.may(Scope::Read, owner).is_ok());
-        match state.entries.iter().skip(skip).find(may_see) {
+        match state.entries.iter().skip(skip).find(|entry| entry.audience.admits(who)) {
             Some(entry) => Ok(Piece {
                 name: entry.name,
                 position: Position(entry.number),
@@ -215,6 +284,12 @@ impl Ring {
             }),
             None => Err(Position(state.last)),
         }
+    }
+
+    /// Whether the hub is asked for its changes.
+    #[cfg(test)]
+    pub(super) fn is_fed(&self) -> bool {
+        !matches!(self.lock().source, Slot::Unmade)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -235,17 +310,17 @@ fn name_of(event: &HubEvent) -> &'static str {
     }
 }
 
-fn event_of(hub: &Hub, change: &Change) -> (Option<UserId>, HubEvent) {
+fn event_of(hub: &Hub, change: &Change) -> (Audience, HubEvent) {
     match change {
         Change::Node(node) => {
             let status = node_status(node, hub.open_tasks_on(node.id), clock::now());
-            (Some(node.owner), HubEvent::NodeStatus { node: status })
+            (Audience::Node(Arc::clone(node)), HubEvent::NodeStatus { node: status })
         }
         Change::Task(task) => {
             let task_state = HubEvent::TaskState { task: task_info(task) };
-            (Some(task.by), task_state)
+            (Audience::Owner(task.by), task_state)
         }
-        Change::Lost => (None, HubEvent::Reset),
+        Change::Lost => (Audience::All, HubEvent::Reset),
     }
 }
 
@@ -259,7 +334,7 @@ mod tests {
 
     fn push(ring: &Ring, owner: u8, times: usize) {
         for _ in 0..times {
-            ring.push(Some(UserId::from_bytes([owner; 16])), &HubEvent::Reset);
+            ring.push(Audience::Owner(UserId::from_bytes([owner; 16])), &HubEvent::Reset);
         }
     }
 
@@ -287,7 +362,7 @@ mod tests {
         let lost = ring.after(Position(4), &user(1)).unwrap();
         assert_eq!((lost.name, lost.position.0), ("reset", MOST_ENTRIES as u64 + 5));
         assert_eq!(number(&ring.after(Position(5), &user(1))), Some(6));
-        ring.push(None, &HubEvent::Reset);
+        ring.push(Audience::All, &HubEvent::Reset);
         let last = MOST_ENTRIES as u64 + 6;
         assert_eq!(ring.after(Position(last - 2), &user(1)).unwrap().name, "reset");
         assert_eq!(number(&ring.after(Position(last - 1), &user(3))), Some(last));
@@ -316,7 +391,7 @@ mod tests {
             .unwrap(),
         };
         for _ in 0..10 {
-            ring.push(Some(UserId::from_bytes([1; 16])), &big);
+            ring.push(Audience::Owner(UserId::from_bytes([1; 16])), &big);
         }
         let state = ring.lock();
         assert!(state.entries.len() == 3 && state.bytes <= MOST_BYTES);

@@ -2,10 +2,13 @@
 
 mod api;
 mod description;
+mod grants;
 mod guard;
 mod login;
 mod pages;
 mod rig;
+mod secrets;
 mod socket;
+mod strangers;
 mod streams;
 mod work;

@@ -56,12 +56,18 @@ impl Reader {
             match self.ring.take_turn() {
                 Some(mut turn) => {
                     let change = turn.source.as_mut()?.next().await?;
-                    let (owner, event) = event_of(&self.hub, &change);
-                    self.ring.push(owner, &event);
+                    let (audience, event) = event_of(&self.hub, &change);
+                    self.ring.push(audience, &event);
                 }
                 None => self.bell.changed().await.ok()?,
             }
         }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.ring.reader_left();
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use axum::http::StatusCode;
+use cortex_core::id::NodeId;
+use cortex_core::id::TokenId;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use super::super::guard::Rule;
@@ -11,6 +15,7 @@ use super::super::openapi::document;
 use super::super::table::table;
 use super::rig::Rig;
 use super::rig::request;
+use crate::clock;
 
 /// Routes for anybody. A new one is a decision, and is written down here too.
 const PUBLIC: [&str; 10] = [
@@ -106,23 +111,36 @@ fn public_routes_are_the_ones_that_are_meant_to_be() {
 }
 
 #[tokio::test]
-async fn without_a_good_credential_no_other_route_answers() {
+async fn row_07_without_a_good_credential_no_other_route_answers() {
     let rig = Rig::start().await;
     let forged = format!("{}A", &rig.admin[..rig.admin.len() - 1]);
-    let garbage = ["garbage", "cxt1.x.y", "eyJhbGciOiJub25lIn0.e30.", forged.as_str()];
+    let (tokens, now) = (rig.hub.trust().tokens(), clock::now());
+    let text = |issued: crate::trust::token::Issued| issued.token.expose_secret().to_owned();
+    let (user, session) = (rig.principal().await.user, TokenId::generate());
+    let old = now - Duration::from_secs(3600);
+    let expired = text(tokens.issue_user(user, session, old).unwrap());
+    let of_node = text(tokens.issue_node(NodeId::generate(), &[7; 32], now).unwrap());
+    let bad = [
+        ("garbage", "token_invalid"),
+        ("cxt1.x.y", "token_invalid"),
+        ("eyJhbGciOiJub25lIn0.e30.", "token_invalid"),
+        (forged.as_str(), "token_invalid"),
+        (expired.as_str(), "token_expired"),
+        (of_node.as_str(), "token_invalid"),
+    ];
     for (method, path, _) in operations(&value()) {
         if PUBLIC.contains(&format!("{method} {path}").as_str()) {
             continue;
         }
-        let path = path.replace("{id}", "x").replace("{node}", "y");
+        let path = path.replace("{id}", "x").replace("{node}", "y").replace("{user}", "z");
         let none = rig.send(request(&method, &path, None, None)).await;
         assert_eq!(none.status, StatusCode::UNAUTHORIZED, "{method} {path}");
         assert_eq!(none.code(), "no_credential");
         assert!(none.headers.contains_key("www-authenticate"));
-        for token in garbage {
+        for (token, code) in bad {
             let answer = rig.send(request(&method, &path, Some(token), None)).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path} {token}");
-            assert_eq!(answer.code(), "token_invalid", "{token}");
+            assert_eq!(answer.code(), code, "{token}");
         }
     }
     rig.stop().await;

@@ -1,5 +1,6 @@
 //! Who may do what, from where.
 
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header;
 use serde_json::Value;
@@ -90,7 +91,7 @@ async fn the_last_admin_stays() {
 }
 
 #[tokio::test]
-async fn a_foreign_host_name_is_turned_away() {
+async fn row_48_a_foreign_host_name_is_turned_away() {
     let rig = Rig::start().await;
     let with_host = |host: &str| {
         let mut request = request("GET", "/api/nodes", Some(&rig.admin), None);
@@ -104,7 +105,7 @@ async fn a_foreign_host_name_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_cookie_changes_things_for_the_hubs_own_pages_only() {
+async fn row_48_a_cookie_changes_things_for_the_hubs_own_pages_only() {
     let rig = Rig::start().await;
     rig.user("ada", "member", &[]).await;
     let login = json!({"name": "ada", "password": "correct horse"});
@@ -137,5 +138,43 @@ async fn a_cookie_changes_things_for_the_hubs_own_pages_only() {
     assert_eq!(own.status, StatusCode::CREATED);
     let own = send("POST", &[("origin", "http://localhost:8080")]).await;
     assert_eq!(own.status, StatusCode::CREATED);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn row_48_no_form_and_no_page_of_another_site_changes_anything() {
+    let rig = Rig::start().await;
+    let cookies = super::pages::signed_in(&rig).await;
+    let send = |method: &str, path: &str, headers: &[(&'static str, &str)], body: &'static str| {
+        let mut request = request(method, path, None, None);
+        request.headers_mut().insert(header::HOST, "localhost:8080".parse().unwrap());
+        request.headers_mut().insert(header::COOKIE, cookies.parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        *request.body_mut() = Body::from(body);
+        rig.send(request)
+    };
+    // A form can send these three kinds, and JSON inside them, without asking first.
+    let own = ("sec-fetch-site", "same-origin");
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        let form = send("POST", "/api/users", &[own, ("content-type", kind)], "{\"name\":\"eve\"}");
+        assert_eq!(form.await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");
+    }
+    let foreign = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    let removed = send("DELETE", "/api/logins", &foreign, "").await;
+    assert_eq!((removed.status.as_u16(), removed.code().as_str()), (403, "foreign_page"));
+    // A browser asks first whether the other site may; nothing in the answer says so.
+    let asking = [foreign[1], ("access-control-request-method", "DELETE")];
+    let preflight = send("OPTIONS", "/api/logins", &asking, "").await;
+    assert_eq!(preflight.status, StatusCode::METHOD_NOT_ALLOWED);
+    let read = send("GET", "/api/nodes", &foreign[1..], "").await;
+    for answer in [&removed, &preflight, &read] {
+        let mut names = answer.headers.keys();
+        assert!(!names.any(|name| name.as_str().starts_with("access-control-")), "{answer:?}");
+    }
+    let users = rig.get("/api/users").await.json();
+    assert_eq!(users["items"].as_array().unwrap().len(), 1);
+    assert_eq!(rig.get("/api/logins").await.json()["items"].as_array().unwrap().len(), 1);
     rig.stop().await;
 }

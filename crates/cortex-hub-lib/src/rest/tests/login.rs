@@ -1,13 +1,16 @@
 //! Signing in, staying in, signing out.
 
+use axum::extract::ConnectInfo;
 use axum::http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use serde_json::json;
 
 use super::rig::Answer;
+use super::rig::Events;
 use super::rig::Rig;
 use super::rig::request;
+use crate::config::HubConfig;
 
 async fn post(rig: &Rig, path: &str, body: Value) -> Answer {
     rig.send(request("POST", path, None, Some(body))).await
@@ -62,7 +65,7 @@ async fn a_logout_ends_access_at_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_name_get_one_answer_and_are_counted() {
+async fn row_49_a_wrong_password_and_an_unknown_name_get_one_answer_and_are_counted() {
     let rig = Rig::start().await;
     rig.user("ada", "member", &[]).await;
     let attempt = |name: &str| post(&rig, "/api/login", json!({"name": name, "password": "wrong"}));
@@ -133,5 +136,92 @@ async fn a_token_makes_no_token_that_is_good_for_more() {
     let list = rig.send(request("GET", "/api/tokens", Some(&narrow), None)).await.json();
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
     assert_eq!(list["items"][0]["scopes"], json!(["read", "manage"]));
+    rig.stop().await;
+}
+
+/// Tries to sign in under a new name from a connection of `peer`'s, which says to come from elsewhere.
+async fn guess(rig: &Rig, peer: &str, forwarded: &str, name: usize) -> Answer {
+    let body = Some(json!({"name": format!("user-{name}"), "password": "wrong"}));
+    let mut request = request("POST", "/api/login", None, body);
+    let peer: std::net::SocketAddr = format!("{peer}:4711").parse().unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+    rig.send(request).await
+}
+
+#[tokio::test]
+async fn row_49_rotating_forwarded_addresses_get_nobody_around_the_limit() {
+    let mut config = HubConfig::default();
+    config.trusted_proxies = vec!["10.0.0.1".parse().unwrap()];
+    let rig = Rig::of(config).await;
+    let mut limited = None;
+    for n in 0..40 {
+        // Another name, another address in front of it, and a proxy that nobody trusts.
+        let answer = guess(&rig, "9.9.9.9", &format!("1.2.3.{n}, 10.0.0.1"), n).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            limited = Some(n);
+            break;
+        }
+    }
+    assert!(limited.is_some_and(|n| n >= 25), "{limited:?}");
+    // Behind the trusted proxy, only what it has written itself counts.
+    for n in 0..40 {
+        let answer = guess(&rig, "10.0.0.1", &format!("1.2.3.{n}, 8.8.8.8"), 100 + n).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            let other = guess(&rig, "10.0.0.1", "8.8.4.4", 200).await;
+            assert_eq!(other.status, StatusCode::UNAUTHORIZED);
+            return rig.stop().await;
+        }
+    }
+    panic!("nobody was limited");
+}
+
+#[tokio::test]
+async fn sign_ins_are_listed_and_ended_by_whose_they_are() {
+    let rig = Rig::start().await;
+    rig.user("ada", "member", &[]).await;
+    let login = || post(&rig, "/api/login", json!({"name": "ada", "password": "correct horse"}));
+    let (one, two) = (login().await.json(), login().await.json());
+    let as_one = |method: &'static str, path: &str| {
+        rig.send(request(method, path, one["access_token"].as_str(), None))
+    };
+    // The one that made the token, and these two.
+    let list = as_one("GET", "/api/logins").await.json();
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(items.len(), 3);
+    let current: Vec<_> = items.iter().filter(|item| item["current"] == true).collect();
+    assert_eq!(current.len(), 1);
+    let other = who(&rig, &two["access_token"]).await;
+    assert_eq!(other.status, StatusCode::OK);
+    let theirs = rig.send(request("GET", "/api/logins", two["access_token"].as_str(), None)).await;
+    let two_id = theirs.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|item| item["current"] == true)
+        .cloned();
+    let two_id = format!("/api/logins/{}", two_id.unwrap()["id"].as_str().unwrap());
+    assert_eq!(rig.call("DELETE", &two_id, None).await.code(), "login_not_found");
+    assert_eq!(as_one("DELETE", &two_id).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(who(&rig, &two["access_token"]).await.code(), "token_revoked");
+    let refresh = json!({"refresh_token": two["refresh_token"]});
+    assert_eq!(post(&rig, "/api/refresh", refresh).await.code(), "refresh_invalid");
+    assert_eq!(as_one("DELETE", "/api/logins").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(who(&rig, &one["access_token"]).await.code(), "token_revoked");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_locked_out_user_has_open_ends() {
+    let rig = Rig::start().await;
+    rig.user("ada", "member", &[]).await;
+    let login = json!({"name": "ada", "password": "correct horse"});
+    let access = post(&rig, "/api/login", login).await.json()["access_token"].clone();
+    let mut follow = request("GET", "/api/events", access.as_str(), None);
+    follow.headers_mut().insert("accept", "text/event-stream".parse().unwrap());
+    let mut events = Events::of(rig.raw(follow).await);
+    rig.call("PATCH", "/api/users/ada", Some(json!({"disabled": true}))).await;
+    assert!(events.next().await.is_none());
+    assert_eq!(who(&rig, &access).await.status, StatusCode::UNAUTHORIZED);
     rig.stop().await;
 }

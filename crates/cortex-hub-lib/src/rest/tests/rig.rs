@@ -13,6 +13,7 @@ use axum::http::Request;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::Response;
+use cortex_core::account::Principal;
 use cortex_core::capability::Capabilities;
 use cortex_core::id::BootId;
 use cortex_core::id::NodeId;
@@ -36,6 +37,7 @@ use tower::ServiceExt as _;
 
 use crate::HubBuilder;
 use crate::clock;
+use crate::config::HubConfig;
 use crate::hub::Hub;
 use crate::hub::InviteDraft;
 use crate::hub::Opened;
@@ -56,7 +58,7 @@ pub(super) struct Rig {
     registry: Arc<MemoryNodeRegistry>,
     shutdown: CancellationToken,
     driver: JoinHandle<cortex_core::Result<()>>,
-    _folder: tempfile::TempDir,
+    pub(super) folder: tempfile::TempDir,
 }
 
 /// An answer, read to its end.
@@ -80,10 +82,19 @@ impl Rig {
     }
 
     pub(super) async fn with(change: impl FnOnce(HubBuilder) -> HubBuilder) -> Self {
+        Self::begin(HubBuilder::default(), change).await
+    }
+
+    /// A hub with this configuration, but for its directory.
+    pub(super) async fn of(config: HubConfig) -> Self {
+        Self::begin(HubBuilder::new(config), |builder| builder).await
+    }
+
+    async fn begin(builder: HubBuilder, change: impl FnOnce(HubBuilder) -> HubBuilder) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let nodes = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let registry = Arc::new(MemoryNodeRegistry::default());
-        let builder = HubBuilder::default()
+        let builder = builder
             .data_dir(folder.path())
             .registry(Arc::clone(&registry) as Arc<dyn NodeRegistry>);
         let (hub, driver) = change(builder).build(&nodes).await.unwrap();
@@ -91,15 +102,7 @@ impl Rig {
         let driver = tokio::spawn(driver.run(nodes, None, shutdown.clone()));
         let path = hub.accounts().ensure_admin(folder.path()).await.unwrap().unwrap();
         let admin = std::fs::read_to_string(path).unwrap().trim().to_owned();
-        Self {
-            router: crate::rest::router(&hub),
-            hub,
-            admin,
-            registry,
-            shutdown,
-            driver,
-            _folder: folder,
-        }
+        Self { router: crate::rest::router(&hub), hub, admin, registry, shutdown, driver, folder }
     }
 
     /// Ends the hub; fails if it does not end well.
@@ -149,9 +152,20 @@ impl Rig {
     /// Enrols a node of the first admin's and opens its stream.
     pub(super) async fn node(&self, name: &str) -> FakeNode {
         let who = self.principal().await;
+        self.node_for(&who, name).await
+    }
+
+    /// Enrols a node of a user's and opens its stream.
+    pub(super) async fn node_of(&self, user: &str, name: &str) -> FakeNode {
+        let users = self.hub.accounts().users(&self.principal().await).await.unwrap();
+        let user = users.into_iter().find(|one| one.name == user).unwrap();
+        self.node_for(&Principal::full(user.id, user.role), name).await
+    }
+
+    async fn node_for(&self, who: &Principal, name: &str) -> FakeNode {
         let labels = BTreeMap::from([("role".to_owned(), name.to_owned())]);
         let draft = InviteDraft { name: name.to_owned(), labels, life: None };
-        let issued = self.hub.invite(&who, draft, None).await.unwrap();
+        let issued = self.hub.invite(who, draft, None).await.unwrap();
         let key = SigningKey::from_bytes(&[7; 32]);
         let identity = key.verifying_key().to_bytes();
         let enrolment = Enrolment {
@@ -176,7 +190,7 @@ impl Rig {
         FakeNode { id, opened, sequence: 0 }
     }
 
-    async fn principal(&self) -> cortex_core::account::Principal {
+    pub(super) async fn principal(&self) -> Principal {
         let headers = HeaderMap::new();
         let credentials = crate::accounts::Credentials {
             bearer: Some(&self.admin),
@@ -211,6 +225,16 @@ impl FakeNode {
             if let Down::Run(task) = down.unwrap() {
                 self.sequence = 0;
                 return task;
+            }
+        }
+    }
+
+    /// Waits until the hub asks for the end of a task.
+    pub(super) async fn cancelled(&mut self) {
+        loop {
+            let down = tokio::time::timeout(LIMIT, self.opened.down.recv()).await.unwrap();
+            if let Down::Cancel { .. } = down.unwrap() {
+                return;
             }
         }
     }
@@ -257,6 +281,16 @@ pub(super) fn request(
         None => request.body(Body::empty()),
     }
     .unwrap()
+}
+
+/// Asks again and again until it is so.
+pub(super) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, asking).await.expect("it becomes so");
 }
 
 /// Events of a stream that is read as it comes.

@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 use axum::http::header;
 use serde_json::json;
 
+use super::super::ring::LINGER;
+use super::super::ring::Ring;
 use super::rig::Events;
 use super::rig::Rig;
 use super::rig::request;
@@ -145,4 +147,40 @@ async fn a_socket_without_an_upgrade_is_refused_in_words() {
     let refused = rig.send(socket).await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::BAD_REQUEST, "websocket"));
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_hub_is_watched_for_a_while_after_the_last_reader_and_not_for_ever() {
+    let rig = Rig::start().await;
+    let (ring, who) = (Ring::new(), rig.principal().await);
+    let first = ring.read(&rig.hub, &who, None);
+    let id = first.id();
+    drop(first);
+    tokio::time::pause();
+    tokio::time::advance(LINGER / 2).await;
+    // Who comes back in time goes on without a gap, and the time begins anew.
+    drop(ring.read(&rig.hub, &who, Some(&id)));
+    settle(|| false).await;
+    tokio::time::advance(LINGER / 2).await;
+    settle(|| false).await;
+    assert!(ring.is_fed());
+    tokio::time::advance(LINGER).await;
+    assert!(settle(|| !ring.is_fed()).await);
+    tokio::time::resume();
+    let mut late = ring.read(&rig.hub, &who, Some(&id));
+    assert_eq!(late.next().await.unwrap().name, "reset");
+    assert!(ring.is_fed());
+    drop(late);
+    rig.stop().await;
+}
+
+/// Lets the other tasks run, until `is_done` or for a while.
+async fn settle(is_done: impl Fn() -> bool) -> bool {
+    for _ in 0..100 {
+        if is_done() {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
 }

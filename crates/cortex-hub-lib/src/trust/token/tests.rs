@@ -87,7 +87,7 @@ fn a_thumbprint_is_that_of_rfc_8037() {
 }
 
 #[test]
-fn neither_class_opens_the_others_api() {
+fn row_45_neither_class_opens_the_others_api() {
     let tokens = tokens();
     let (node, user) = (node_token(&tokens), user_token(&tokens, NOW));
     // Both orders: a remembered token must not slip through either.
@@ -121,7 +121,7 @@ fn a_forged_token_of_the_right_shape_would_be_good() {
 }
 
 #[test]
-fn other_algorithms_types_and_keys_are_refused() {
+fn row_45_other_algorithms_types_and_keys_are_refused() {
     let none = json!({ "typ": "user+jwt", "alg": "none" });
     assert_refused(&format!("{}.{}.", part(&none), part(&claims())), "alg none");
     assert_refused(&forge(&none, &claims(), &key()), "alg none with a signature");
@@ -142,7 +142,7 @@ fn other_algorithms_types_and_keys_are_refused() {
 }
 
 #[test]
-fn missing_and_misshapen_claims_are_refused() {
+fn row_45_missing_and_misshapen_claims_are_refused() {
     for name in ["iss", "aud", "sub", "exp", "nbf", "iat", "iat_ms", "jti", "sid"] {
         for bad in [None, Some(Value::Null), Some(json!([])), Some(json!({}))] {
             let mut claims = claims();
@@ -173,6 +173,26 @@ fn missing_and_misshapen_claims_are_refused() {
         let mut claims = claims();
         claims[name] = value;
         assert_refused(&forge(&header(), &claims, &key()), name);
+    }
+}
+
+#[test]
+fn row_45_a_token_does_not_say_where_its_key_is() {
+    let mine = SigningKey::from_bytes(&[10; 32]);
+    let jwk = json!({
+        "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(mine.verifying_key().as_bytes()),
+    });
+    for (name, value) in [
+        ("kid", json!("../../../../dev/null")),
+        ("kid", json!("https://evil.example/key")),
+        ("kid", json!("' UNION SELECT 'key")),
+        ("jku", json!("https://evil.example/keys.json")),
+        ("x5u", json!("https://evil.example/chain.pem")),
+        ("jwk", jwk),
+    ] {
+        let mut header = header();
+        header[name] = value;
+        assert_refused(&forge(&header, &claims(), &mine), name);
     }
 }
 

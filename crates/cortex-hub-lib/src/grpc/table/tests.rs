@@ -1,0 +1,173 @@
+//! Every call that there is has a rule, and every rule is held to: generated from the descriptors.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use cortex_core::id::NodeId;
+use cortex_core::id::TokenId;
+use cortex_core::id::UserId;
+use cortex_proto::DESCRIPTOR_SET;
+use http_body_util::BodyExt as _;
+use prost::Message as _;
+use prost_types::DescriptorProto;
+use prost_types::FileDescriptorSet;
+use secrecy::ExposeSecret as _;
+use tonic::Code;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::HubBuilder;
+use crate::clock;
+
+const OWN: NodeId = NodeId::from_bytes([1; 16]);
+const OTHER: NodeId = NodeId::from_bytes([2; 16]);
+const IDENTITY: [u8; 32] = [3; 32];
+
+/// A call as the descriptors have it: its path, and the number of its request's field `node_id`.
+#[derive(Debug)]
+struct Described {
+    path: String,
+    node_id: Option<i32>,
+}
+
+struct Rig {
+    hub: Hub,
+    router: Router,
+    _driver: crate::Driver,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let nodes = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let built = HubBuilder::default().data_dir(folder.path()).build(&nodes).await;
+        let (hub, driver) = built.unwrap();
+        let router = crate::grpc::routes(&hub).await.unwrap().into_axum_router();
+        Self { hub, router, _driver: driver, _folder: folder }
+    }
+
+    /// Makes a call with one message and returns what it ends with.
+    async fn call(&self, path: &str, token: Option<&str>, message: &[u8]) -> Code {
+        let mut body = vec![0];
+        body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+        body.extend(message);
+        let mut request = HttpRequest::builder()
+            .method("POST")
+            .uri(path)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body)).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let limit = Duration::from_secs(20);
+        let body = tokio::time::timeout(limit, body.collect()).await.expect("it ends").unwrap();
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        let status = parts.headers.get("grpc-status").or(trailers.get("grpc-status"));
+        Code::from_bytes(status.expect("a status").as_bytes())
+    }
+
+    fn node_token(&self, issued_ago: Duration) -> String {
+        let tokens = self.hub.trust().tokens();
+        let issued = tokens.issue_node(OWN, &IDENTITY, clock::now() - issued_ago).unwrap();
+        issued.token.expose_secret().to_owned()
+    }
+}
+
+fn described() -> Vec<Described> {
+    let sets = [
+        DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    ];
+    let sets = sets.map(|set| FileDescriptorSet::decode(set).unwrap());
+    let files: Vec<_> = sets.into_iter().flat_map(|set| set.file).collect();
+    let mut messages: BTreeMap<String, &DescriptorProto> = BTreeMap::new();
+    for file in &files {
+        for message in &file.message_type {
+            messages.insert(format!(".{}.{}", file.package(), message.name()), message);
+        }
+    }
+    let mut calls = Vec::new();
+    for file in &files {
+        for service in &file.service {
+            for method in &service.method {
+                let fields = &messages[method.input_type()].field;
+                let node_id = fields.iter().find(|field| field.name() == "node_id");
+                calls.push(Described {
+                    path: format!("/{}.{}/{}", file.package(), service.name(), method.name()),
+                    node_id: node_id.map(|field| field.number()),
+                });
+            }
+        }
+    }
+    calls.sort_by(|left, right| left.path.cmp(&right.path));
+    calls
+}
+
+fn node_calls() -> impl Iterator<Item = Described> {
+    let is_nodes = |path: &str| CALLS.contains(&(path, Rule::Node));
+    described().into_iter().filter(move |call| is_nodes(&call.path))
+}
+
+#[test]
+fn every_call_of_the_descriptors_has_a_rule_and_nothing_else_has() {
+    let described: Vec<_> = described().into_iter().map(|call| call.path).collect();
+    let ruled: Vec<_> = CALLS.iter().map(|(path, _)| (*path).to_owned()).collect();
+    assert_eq!(ruled, described, "enter new calls in CALLS, with who may make them");
+}
+
+#[tokio::test]
+async fn row_06_no_call_speaks_for_another_node_than_its_own() {
+    let rig = Rig::start().await;
+    let token = rig.node_token(Duration::ZERO);
+    let mut asked = 0;
+    for call in node_calls() {
+        let Some(field) = call.node_id else { continue };
+        let key = u8::try_from(field << 3 | 2).expect("a low number");
+        for claimed in [OTHER.to_string(), String::new(), "nod_nonsense".to_owned()] {
+            let mut message = vec![key, u8::try_from(claimed.len()).unwrap()];
+            message.extend(claimed.as_bytes());
+            let code = rig.call(&call.path, Some(&token), &message).await;
+            assert_eq!(code, Code::PermissionDenied, "{} {claimed}", call.path);
+        }
+        asked += 1;
+    }
+    assert_eq!(asked, 2, "a new call that names a node is asked too; count it here");
+}
+
+#[tokio::test]
+async fn row_07_no_node_call_answers_without_a_good_token() {
+    let rig = Rig::start().await;
+    let session = TokenId::from_bytes([4; 16]);
+    let tokens = rig.hub.trust().tokens();
+    let user = tokens.issue_user(UserId::from_bytes([5; 16]), session, clock::now()).unwrap();
+    let expired = rig.node_token(Duration::from_secs(3600));
+    let good = rig.node_token(Duration::ZERO);
+    let forged = format!("{}A", &good[..good.len() - 1]);
+    let bad = [
+        None,
+        Some("garbage"),
+        Some("eyJhbGciOiJub25lIn0.e30."),
+        Some("cxt1.tok_00000000000000000000000000.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        Some(expired.as_str()),
+        Some(forged.as_str()),
+        Some(user.token.expose_secret()),
+    ];
+    let mut asked = 0;
+    for call in node_calls() {
+        for token in bad {
+            let code = rig.call(&call.path, token, &[]).await;
+            assert_eq!(code, Code::Unauthenticated, "{} {token:?}", call.path);
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 3 * bad.len());
+    let unknown = rig.call("/cortex.v1.AgentOrchestrator/Nothing", Some(&good), &[]).await;
+    assert_eq!(unknown, Code::Unimplemented);
+}
