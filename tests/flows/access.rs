@@ -26,7 +26,7 @@ async fn a_stranger_finds_nothing_of_mine() {
     let refused = [
         hub.node(&other, &id).await.map(drop),
         hub.node(&other, "lab").await.map(drop),
-        hub.amend_node(&other, &id, NodeChange::Retire).await.map(drop),
+        hub.amend_node(&other, &id, vec![NodeChange::Retire]).await.map(drop),
         hub.session(&other, &session).await.map(drop),
         hub.close_session(&other, &session).await.map(drop),
         hub.attach(&other, &session, &id).await.map(drop),
@@ -62,7 +62,7 @@ async fn a_credential_is_good_for_its_scopes_only() {
     let draft = TaskDraft { spec: TaskSpec::argv(["true"]), node: None };
     let refused = hub.submit(&reader, &session, draft, None).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Denied, "missing_scope"));
-    let refused = hub.amend_node(&reader, "lab", NodeChange::Cordon(true)).await.unwrap_err();
+    let refused = hub.amend_node(&reader, "lab", vec![NodeChange::Cordon(true)]).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Denied);
     node.stop().await;
     sandbox.stop().await;

@@ -92,7 +92,7 @@ async fn a_removed_node_is_cut_off_for_ever_and_its_name_is_free() {
     let sandbox = Sandbox::start().await;
     let node = sandbox.node("lab").await;
     let first = node.node.id();
-    sandbox.hub.amend_node(&sandbox.who, "lab", NodeChange::Retire).await.unwrap();
+    sandbox.hub.amend_node(&sandbox.who, "lab", vec![NodeChange::Retire]).await.unwrap();
     assert!(sandbox.hub.node(&sandbox.who, "lab").await.is_err());
     let ended = node.ended().await;
     assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::Denied));

@@ -5,4 +5,5 @@ mod input;
 mod kill;
 mod presence;
 mod rig;
+mod secrets;
 mod work;

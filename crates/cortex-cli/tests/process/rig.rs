@@ -65,6 +65,7 @@ pub(crate) struct Bench {
     hub: Option<Running>,
     http: String,
     grpc: String,
+    sign_in: String,
 }
 
 impl Bench {
@@ -72,7 +73,8 @@ impl Bench {
     pub(crate) fn start(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let free = "127.0.0.1:0".to_owned();
-        let mut bench = Self { dir, hub: None, http: free.clone(), grpc: free };
+        let mut bench =
+            Self { dir, hub: None, http: free.clone(), grpc: free, sign_in: String::new() };
         bench.serve(options);
         bench
     }
@@ -95,6 +97,7 @@ impl Bench {
         let address = |name: &str| ready[name].as_str().expect("an address").to_owned();
         self.http = address("http").trim_start_matches("http://").to_owned();
         self.grpc = address("grpc");
+        self.sign_in = address("sign_in");
         self.hub = Some(hub);
     }
 
@@ -106,6 +109,11 @@ impl Bench {
     /// Where the hub's API is.
     pub(crate) fn http(&self) -> &str {
         &self.http
+    }
+
+    /// The link that signs the first admin in, once.
+    pub(crate) fn sign_in(&self) -> &str {
+        &self.sign_in
     }
 
     /// A path below the directory.

@@ -6,6 +6,7 @@
 //! was cut off goes on without a gap; then it is let go, and the hub need not tell anybody. What is
 //! lost while nobody reads shows as a gap, and the next reader gets a `reset`.
 
+mod audience;
 mod reader;
 
 use std::collections::VecDeque;
@@ -16,12 +17,9 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use cortex_core::account::Hold;
 use cortex_core::account::Principal;
 use cortex_core::account::Role;
-use cortex_core::account::Scope;
 use cortex_core::id::UserId;
-use cortex_core::node::Node;
 use cortex_proto::json::HubEvent;
 use futures::FutureExt as _;
 use tokio::sync::watch;
@@ -37,6 +35,7 @@ use crate::hub::Hub;
 
 pub(super) use self::reader::Reader;
 
+use self::audience::Audience;
 use self::reader::Turn;
 
 /// Changes that are kept.
@@ -96,27 +95,6 @@ struct Entry {
     audience: Audience,
     name: &'static str,
     json: Bytes,
-}
-
-/// Who may see a change.
-#[derive(Debug, Clone)]
-enum Audience {
-    /// Everybody: something is missing before it.
-    All,
-    /// Who may see this node, as it was then.
-    Node(Arc<Node>),
-    /// The owner of a task.
-    Owner(UserId),
-}
-
-impl Audience {
-    fn admits(&self, who: &Principal) -> bool {
-        match self {
-            Audience::All => true,
-            Audience::Node(node) => who.may_on(node, Hold::Use, Scope::Read).is_ok(),
-            Audience::Owner(owner) => who.may(Scope::Read, *owner).is_ok(),
-        }
-    }
 }
 
 impl Ring {

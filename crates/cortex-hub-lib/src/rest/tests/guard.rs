@@ -1,13 +1,22 @@
 //! Who may do what, from where.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header;
+use cortex_core::Error;
+use cortex_core::ErrorKind;
+use cortex_core::account::Principal;
+use cortex_core::account::Role;
+use cortex_core::id::UserId;
 use serde_json::Value;
 use serde_json::json;
 
 use super::rig::Rig;
 use super::rig::request;
+use crate::accounts::Authenticator;
+use crate::accounts::Credentials;
 
 #[tokio::test]
 async fn scopes_and_roles_are_held_to() {
@@ -176,5 +185,52 @@ async fn row_48_no_form_and_no_page_of_another_site_changes_anything() {
     let users = rig.get("/api/users").await.json();
     assert_eq!(users["items"].as_array().unwrap().len(), 1);
     assert_eq!(rig.get("/api/logins").await.json()["items"].as_array().unwrap().len(), 1);
+    rig.stop().await;
+}
+
+/// Knows one person, by a cookie of the embedding service.
+#[derive(Debug)]
+struct OwnCookie;
+
+#[async_trait::async_trait]
+impl Authenticator for OwnCookie {
+    async fn authenticate(&self, credentials: &Credentials<'_>) -> cortex_core::Result<Principal> {
+        match credentials.headers.get(header::COOKIE) {
+            Some(cookie) if cookie == "session=7" => {
+                Ok(Principal::full(UserId::from_bytes([7; 16]), Role::Member))
+            }
+            _ => Err(Error::new(ErrorKind::Unauthenticated, "read cookie", "nobody is signed in")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_embedders_users_are_let_in_and_kept_apart() {
+    let rig = Rig::with(|builder| builder.authenticator(Arc::new(OwnCookie))).await;
+    let node = rig.node("lab").await;
+    let send = |method: &str, path: &str, headers: &[(&'static str, &'static str)]| {
+        let mut request = request(method, path, None, None);
+        request.headers_mut().insert(header::COOKIE, "session=7".parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        rig.send(request)
+    };
+    let id = UserId::from_bytes([7; 16]).to_string();
+    assert_eq!(send("GET", "/api/whoami", &[]).await.json()["id"], id);
+    assert_eq!(send("GET", "/api/nodes/lab", &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(rig.send(request("GET", "/api/nodes", None, None)).await.status, 401);
+    // Their cookie may be sent by another site's page: browsers say so.
+    let foreign = send("POST", "/api/sessions", &[("sec-fetch-site", "cross-site")]).await;
+    assert_eq!((foreign.status.as_u16(), foreign.code().as_str()), (403, "foreign_page"));
+    assert_eq!(send("POST", "/api/sessions", &[]).await.status, StatusCode::CREATED);
+    // A node is shared with them by their id.
+    let grant = format!("/api/nodes/lab/grants/{id}");
+    let shared = rig.call("PUT", &grant, Some(json!({"access": "use"}))).await;
+    assert_eq!(shared.status, StatusCode::OK, "{shared:?}");
+    assert_eq!(send("GET", "/api/nodes/lab", &[]).await.json()["access"], "use");
+    assert_eq!(rig.call("DELETE", &grant, None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(send("GET", "/api/nodes/lab", &[]).await.status, StatusCode::NOT_FOUND);
+    drop(node);
     rig.stop().await;
 }
