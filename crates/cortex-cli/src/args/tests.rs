@@ -153,7 +153,8 @@ fn names_that_scripts_use_stay() {
 
 #[test]
 fn login_takes_a_hub_or_a_command() {
-    let Command::Login(group) = parse("cortex-cli login http://h --user ada").unwrap().command else {
+    let Command::Login(group) = parse("cortex-cli login http://h --user ada").unwrap().command
+    else {
         panic!("another command");
     };
     assert!(group.command.is_none());
