@@ -81,11 +81,6 @@ pub async fn node_registry(make: impl AsyncFn() -> Arc<dyn NodeRegistry>) {
     renewals::a_suspected_node_is_locked_until_unlocked(&*make().await).await;
     renewals::of_racing_renewals_one_wins(&*make().await).await;
 
-    renewals::a_renewal_moves_the_generation_on(&*make().await).await;
-    renewals::a_stale_renewal_changes_nothing(&*make().await).await;
-    renewals::a_suspected_node_is_locked_until_unlocked(&*make().await).await;
-    renewals::of_racing_renewals_one_wins(&*make().await).await;
-
     lists::nodes_are_listed_by_name_then_by_id(&*make().await).await;
     lists::filters_combine(&*make().await).await;
 }

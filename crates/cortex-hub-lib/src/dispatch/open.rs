@@ -103,6 +103,11 @@ impl Open {
         topic.recent(stream, offset)
     }
 
+    /// All tasks that have not ended.
+    pub(super) fn all(&self) -> Vec<Arc<Task>> {
+        self.lock().tasks.values().map(|topic| topic.task()).collect()
+    }
+
     /// The tasks that were handed to a node, oldest first.
     pub(super) fn on_node(&self, node: NodeId) -> Vec<Arc<Task>> {
         let inner = self.lock();
