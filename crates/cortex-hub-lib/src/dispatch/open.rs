@@ -90,11 +90,6 @@ impl Open {
         self.topic(task).map(|topic| topic.task())
     }
 
-    /// All tasks that have not ended.
-    pub(super) fn all(&self) -> Vec<Arc<Task>> {
-        self.lock().tasks.values().map(|topic| topic.task()).collect()
-    }
-
     /// Output of a task that has not ended, or ended just now, if it is in memory.
     pub(super) fn output(&self, task: TaskId, stream: Stream, offset: u64) -> Option<Bytes> {
         let inner = self.lock();
