@@ -44,6 +44,10 @@ impl Drop for StopOnDrop<'_> {
 }
 
 /// Collects the arguments of all processes until `stop`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the system does not tell of the processes it starts"
+)]
 fn watch_arguments(stop: &AtomicBool) -> BTreeSet<Vec<u8>> {
     let mut seen = BTreeSet::new();
     while !stop.load(Ordering::Relaxed) {
@@ -87,12 +91,12 @@ fn tokens(bench: &Bench) -> Vec<String> {
 /// Lets the access token in the context file count as expired.
 fn age(bench: &Bench) {
     let path = bench.path(".config/cortex/config.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = std::fs::read_to_string(&path).expect("the context file");
     let aged = text.lines().map(|line| match line.split_once("expires_at:") {
         Some((head, _)) => format!("{head}expires_at: \"2020-01-01T00:00:00Z\"\n"),
         None => format!("{line}\n"),
     });
-    std::fs::write(&path, aged.collect::<String>()).unwrap();
+    std::fs::write(&path, aged.collect::<String>()).expect("the context file");
 }
 
 /// A client that does it wrong: a token in the URL, a wrong one in the header.
@@ -102,9 +106,9 @@ fn clumsy(bench: &Bench, token: &str) {
         "GET /api/nodes?token={token} HTTP/1.1\r\nHost: localhost\r\n\
          Authorization: Bearer {token}x\r\nConnection: close\r\n\r\n"
     );
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).expect("the hub reads");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    stream.read_to_string(&mut answer).expect("the hub answers");
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }
 
@@ -153,8 +157,8 @@ fn whole_run(bench: &mut Bench, seen: &mut Seen) -> Vec<String> {
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
     }
     found
