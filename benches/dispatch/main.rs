@@ -6,12 +6,14 @@
 #![expect(clippy::print_stdout, reason = "what a benchmark measured is what it prints")]
 
 mod args;
+#[expect(dead_code, reason = "shared with the benchmark of trust, which restarts hubs")]
 mod cortex;
 mod embedded;
 mod figure;
 mod fleet;
 mod load;
 mod nats;
+#[expect(dead_code, reason = "shared with the benchmark of trust, which restarts hubs")]
 mod process;
 mod rest;
 mod rounds;

@@ -10,6 +10,7 @@ mod drain;
 mod guard;
 mod journal;
 mod leftover;
+mod measure;
 mod place;
 mod witness;
 
@@ -45,6 +46,7 @@ use crate::uplink::Outbox;
 use crate::uplink::Sealed;
 
 pub(crate) use drain::Drained;
+pub use measure::journal_times;
 
 use attempt::Attempt;
 use attempt::Stop;
