@@ -13,8 +13,8 @@ mod figure;
 mod fleet;
 mod load;
 mod nats;
-#[expect(dead_code, reason = "shared with the benchmark of trust, which restarts hubs")]
 mod process;
+#[expect(dead_code, reason = "shared with the benchmark of trust, which reads metrics")]
 mod rest;
 mod rounds;
 mod sample;
