@@ -7,6 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
+use std::process::ExitStatus;
 use std::process::Output;
 use std::process::Stdio;
 use std::time::Duration;
@@ -45,8 +46,13 @@ impl Running {
 
     /// Waits until it has ended by itself; its exit code.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.end().code()
+    }
+
+    /// Waits until it has ended by itself; how it did.
+    pub(crate) fn end(&mut self) -> ExitStatus {
         let child = &mut self.0;
-        until("the process ends", || child.try_wait().expect("it can be reaped")).code()
+        until("the process ends", || child.try_wait().expect("it can be reaped"))
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Output;
@@ -13,7 +14,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::process::Resource;
+use rustix::process::Rlimit;
 use rustix::process::Signal;
+use rustix::process::getrlimit;
+use rustix::process::setrlimit;
 
 use crate::rig::Bench;
 use crate::rig::CLI;
@@ -239,4 +244,19 @@ fn row_51_secrets_of_a_whole_run_are_where_they_belong_and_nowhere_else() {
     }
     // The arguments were seen at all.
     assert!(seen.texts.iter().any(|text| contains(text, b"--password-stdin")));
+}
+
+#[test]
+fn row_51_a_crash_of_hub_or_node_leaves_no_core_behind() {
+    // For what this process starts from here on; other tests do not crash anything.
+    let limit = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: limit.maximum, ..limit }).expect("it may grow");
+    let mut bench = Bench::start(&[]);
+    let mut node = bench.node("lab");
+    node.signal(Signal::ABORT);
+    let ended = node.end();
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
+    bench.hub().signal(Signal::ABORT);
+    let ended = bench.hub().end();
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
 }
