@@ -7,5 +7,6 @@ mod admission;
 mod interop;
 mod programs;
 mod restart;
+mod rotation;
 mod sandbox;
 mod tasks;

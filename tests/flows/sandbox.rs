@@ -14,6 +14,7 @@ use cortex_core::task::Task;
 use cortex_core::task::TaskSpec;
 use cortex_hub_lib::Hub;
 use cortex_hub_lib::HubBuilder;
+use cortex_hub_lib::HubConfig;
 use cortex_hub_lib::InviteDraft;
 use cortex_hub_lib::TaskDraft;
 use cortex_node_lib::Node;
@@ -67,28 +68,36 @@ impl Sandbox {
 
     /// Starts a hub with a policy.
     pub(crate) async fn with_policy(policy: SandboxPolicy) -> Self {
-        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let who = Principal::full(UserId::generate(), Role::Member);
-        Self::open(dir, 0, who, policy).await
+        Self::with_config(|config| config.policy = policy).await
     }
 
-    async fn open(dir: Arc<TempDir>, port: u16, who: Principal, policy: SandboxPolicy) -> Self {
+    /// Starts a hub with a changed configuration.
+    pub(crate) async fn with_config(change: impl FnOnce(&mut HubConfig)) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let who = Principal::full(UserId::generate(), Role::Member);
+        let mut config = HubConfig::default();
+        config.data_dir = dir.path().join("hub");
+        change(&mut config);
+        Self::open(dir, 0, who, config).await
+    }
+
+    async fn open(dir: Arc<TempDir>, port: u16, who: Principal, config: HubConfig) -> Self {
         let nodes = listen(port).await;
         let port = nodes.local_addr().expect("an address").port();
-        let builder = HubBuilder::default().data_dir(dir.path().join("hub")).policy(policy);
-        let (hub, driver) = builder.build(&nodes).await.expect("the hub is built");
+        let built = HubBuilder::new(config).build(&nodes).await;
+        let (hub, driver) = built.expect("the hub is built");
         let stop = CancellationToken::new();
         let done = tokio::spawn(driver.run(nodes, None, stop.clone()));
         Self { hub, who, dir, port, running: Running { stop, done } }
     }
 
-    /// Stops the hub and starts it again on the same port, disk and policy.
+    /// Stops the hub and starts it again on the same port, disk and configuration.
     pub(crate) async fn restart(self) -> Self {
-        let policy = self.hub.config().policy.clone();
+        let config = self.hub.config().clone();
         let Self { hub, who, dir, port, running } = self;
         drop(hub);
         running.stop().await;
-        Self::open(dir, port, who, policy).await
+        Self::open(dir, port, who, config).await
     }
 
     /// Stops the hub.
@@ -100,6 +109,16 @@ impl Sandbox {
     /// A directory below the sandbox's own.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// An admin.
+    pub(crate) fn admin(&self) -> Principal {
+        Principal::full(UserId::generate(), Role::Admin)
+    }
+
+    /// The port that nodes dial.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// A principal whom the hub has never seen.

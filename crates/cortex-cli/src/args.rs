@@ -8,6 +8,7 @@ pub(crate) mod node;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod task;
+pub(crate) mod trust;
 pub(crate) mod value;
 
 use std::path::PathBuf;
@@ -146,6 +147,9 @@ pub(crate) enum Command {
     /// Manage API tokens.
     #[command(subcommand)]
     Token(account::TokenCommand),
+    /// Look at the hub's own keys, replace them without stopping work.
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// Sign in to a hub and remember it as a context.
     Login(account::LoginArgs),
     /// Sign out and forget the tokens of the context.

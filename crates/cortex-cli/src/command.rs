@@ -15,6 +15,7 @@ mod session;
 pub(crate) mod setup;
 mod task;
 mod token;
+mod trust;
 mod user;
 
 use crate::args::Command;
@@ -39,6 +40,7 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::Events(args) => event::run(program, args).await,
         Command::User(command) => user::run(program, command).await,
         Command::Token(command) => token::run(program, command).await,
+        Command::Trust(command) => trust::run(program, command).await,
         Command::Login(args) => login::login(program, args).await,
         Command::Logout => login::logout(program).await,
         Command::Whoami => login::whoami(program).await,

@@ -163,11 +163,7 @@ impl Bundle {
 ///
 /// # Errors
 /// The first check that fails, as a [`Refusal`].
-pub fn verify(
-    bundle: &[u8],
-    signature: &[u8],
-    expected: &Expected<'_>,
-) -> Result<Bundle, Refusal> {
+pub fn verify(bundle: &[u8], signature: &[u8], expected: &Expected<'_>) -> Result<Bundle, Refusal> {
     let signature = Signature::from_slice(signature).map_err(|_| Refusal::BadSignature)?;
     expected.anchor.verify_strict(bundle, &signature).map_err(|_| Refusal::BadSignature)?;
     let parsed = Bundle::from_bytes(bundle).ok_or(Refusal::Malformed)?;

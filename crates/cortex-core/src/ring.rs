@@ -130,8 +130,7 @@ impl Phase {
 
 impl Act {
     /// All of them, in the order of a key's life.
-    pub const ALL: [Act; 5] =
-        [Act::Prepare, Act::Activate, Act::Taint, Act::Revoke, Act::Rollback];
+    pub const ALL: [Act; 5] = [Act::Prepare, Act::Activate, Act::Taint, Act::Revoke, Act::Rollback];
 
     /// The word of the API and of the command line.
     #[must_use]

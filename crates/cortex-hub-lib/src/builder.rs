@@ -139,6 +139,7 @@ impl HubBuilder {
         self.config.policy.validate().map_err(|error| {
             Error::new(ErrorKind::Invalid, "build hub", format!("policy: {error}"))
         })?;
+        self.config.rotation.validate()?;
         let config = self.config;
         let store = Store::open(&config.data_dir).await?;
         let mut names = config.alternative_names.clone();
@@ -265,6 +266,7 @@ async fn sweep(hub: Hub, ending: CancellationToken) {
         }
         let now = clock::now();
         hub.end_silent_links(now);
+        hub.end_taints(now).await;
         hub.dispatch().sweep(now).await;
     }
 }

@@ -2,6 +2,7 @@
 //! environment.
 
 mod load;
+mod rotation;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use load::ENV_PREFIX;
 pub use load::Loaded;
 pub use load::Origin;
 pub use load::load;
+pub use rotation::Rotation;
 
 /// A hub's configuration. [`HubConfig::default`] is good for a try on one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,8 @@ pub struct HubConfig {
     pub policy: SandboxPolicy,
     /// Limits.
     pub limits: Limits,
+    /// How keys are replaced.
+    pub rotation: Rotation,
 }
 
 /// Limits of a hub.
@@ -72,6 +76,7 @@ impl Default for HubConfig {
             trusted_proxies: Vec::new(),
             policy: SandboxPolicy::permissive(),
             limits: Limits::default(),
+            rotation: Rotation::default(),
         }
     }
 }

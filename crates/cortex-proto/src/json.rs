@@ -9,6 +9,7 @@ mod node;
 mod problem;
 mod session;
 mod task;
+mod trust;
 
 pub use account::LoginRequest;
 pub use account::LoginResponse;
@@ -38,6 +39,10 @@ pub use task::OutputInfo;
 pub use task::SkillCall;
 pub use task::TaskInfo;
 pub use task::Text;
+pub use trust::TrustInfo;
+pub use trust::TrustKeyInfo;
+pub use trust::TrustRequest;
+pub use trust::TrustRingInfo;
 
 use serde::Deserialize;
 use serde::Serialize;

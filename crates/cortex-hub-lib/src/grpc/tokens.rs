@@ -58,6 +58,7 @@ impl TokenService for Tokens {
     }
 }
 
-fn parse_node(text: &str) -> Result<NodeId, Status> {
+/// A node's id.
+pub(super) fn parse_node(text: &str) -> Result<NodeId, Status> {
     text.parse().map_err(|error| Status::invalid_argument(format!("node_id: {error}")))
 }

@@ -87,8 +87,9 @@ impl Hub {
         self.metrics().enrolments.inc();
         tracing::info!(node = %node.id, name = %node.name, "node enrolled");
         self.inner.feed.announce(Change::Node(std::sync::Arc::new(node.clone())));
-        let key = self.trust().signer().for_node(node.id).verifying_key();
-        Ok(Welcome { node, task_keys: vec![key.to_bytes()], generation: FIRST_GENERATION })
+        let task_keys = self.trust().signer().task_keys(node.id, now);
+        let task_keys = task_keys.iter().map(|key| key.to_bytes()).collect();
+        Ok(Welcome { node, task_keys, generation: FIRST_GENERATION })
     }
 
     /// A challenge for a node that wants a token; unknown nodes get one just like known ones.

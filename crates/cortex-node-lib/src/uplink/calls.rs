@@ -31,6 +31,7 @@ use super::Application;
 use super::Enrolled;
 use super::Membership;
 use super::Sealed;
+use super::SealedBundle;
 
 const ENROL: &str = "enrol";
 const TOKEN: &str = "get access token";
@@ -44,6 +45,7 @@ pub(super) struct Registration {
     pub(super) policy: Sealed,
     pub(super) heartbeat_ms: u32,
     pub(super) node_name: String,
+    pub(super) bundle: Option<SealedBundle>,
 }
 
 /// A token as it was issued.
@@ -146,6 +148,7 @@ pub(super) async fn register(
         policy: sealed(policy),
         heartbeat_ms: answer.heartbeat_interval_ms,
         node_name: answer.node_name,
+        bundle: answer.bundle.map(SealedBundle::from),
     })
 }
 

@@ -11,6 +11,9 @@ use cortex_core::Result;
 use cortex_proto::limits;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -23,8 +26,13 @@ use tonic::transport::Uri;
 use super::Destination;
 use super::pin::PinMismatch;
 use super::pin::PinnedVerifier;
+use super::pin::Roots;
 
 const OPERATION: &str = "dial hub";
+
+/// The code of the error where another hub answers, or this one with an unknown authority.
+pub(super) const MISMATCH: &str = "hub_pin_mismatch";
+
 const ALPN: &[u8] = b"h2";
 
 /// Connects, and checks who answers before anything is said.
@@ -32,13 +40,29 @@ const ALPN: &[u8] = b"h2";
 /// The channel lives as long as its one connection: it does not dial again by itself.
 ///
 /// # Errors
-/// `Denied`: `hub_pin_mismatch` where an authority without a pinned key signed for the hub,
+/// `Denied`: `hub_pin_mismatch` where an authority that is not among `roots` signed for the hub,
 /// `hub_certificate_refused` where chain, name or time are not right. `Unavailable`, `Timeout`:
 /// nobody answers. `Invalid`: the configuration cannot be used.
-pub(super) async fn dial(to: &Destination) -> Result<Channel> {
-    let stream = tcp(to).await?;
-    let stream = tls(to, stream).await?;
-    over(to, stream).await
+pub(super) async fn dial(to: &Destination, roots: Roots) -> Result<Channel> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = PinnedVerifier::new(roots, Arc::clone(&provider));
+    dial_by(to, &to.server_name, provider, Arc::new(verifier)).await
+}
+
+/// Connects to whoever `verifier` lets pass; the server is asked for the name `sni`.
+pub(super) async fn dial_by(
+    to: &Destination,
+    sni: &str,
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<Channel> {
+    // Boxed: a dial is seldom, and large beside the session that waits for it.
+    Box::pin(async {
+        let stream = tcp(to).await?;
+        let stream = tls(to, sni, tls_config(provider, verifier), stream).await?;
+        over(to, stream).await
+    })
+    .await
 }
 
 async fn tcp(to: &Destination) -> Result<TcpStream> {
@@ -54,12 +78,17 @@ async fn tcp(to: &Destination) -> Result<TcpStream> {
     Ok(stream)
 }
 
-async fn tls(to: &Destination, stream: TcpStream) -> Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(to.server_name.clone()).map_err(|_| {
+async fn tls(
+    to: &Destination,
+    sni: &str,
+    config: ClientConfig,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(sni.to_owned()).map_err(|_| {
         let message = format!("hub.server_name {:?} is no host name", to.server_name);
         Error::new(ErrorKind::Invalid, OPERATION, message).with_code("bad_config")
     })?;
-    let connector = TlsConnector::from(Arc::new(tls_config(to)?));
+    let connector = TlsConnector::from(Arc::new(config));
     let handshake = timeout(limits::HANDSHAKE_TIMEOUT, connector.connect(name, stream)).await;
     let stream = handshake
         .map_err(|_| Error::new(ErrorKind::Timeout, OPERATION, "the TLS handshake takes too long"))?
@@ -71,18 +100,18 @@ async fn tls(to: &Destination, stream: TcpStream) -> Result<TlsStream<TcpStream>
     Ok(stream)
 }
 
-fn tls_config(to: &Destination) -> Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let pins = to.pins.clone();
-    let verifier = PinnedVerifier::new(pins, to.ca_pem.as_deref(), Arc::clone(&provider))?;
+fn tls_config(
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> ClientConfig {
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has cipher suites for TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(config)
+    config
 }
 
 async fn over(to: &Destination, stream: TlsStream<TcpStream>) -> Result<Channel> {
@@ -132,7 +161,7 @@ fn handshake_error(to: &Destination, error: io::Error) -> Error {
             let message =
                 format!("{place} is not the hub that this node was made for: {}", other.0);
             Error::new(ErrorKind::Denied, OPERATION, message)
-                .with_code("hub_pin_mismatch")
+                .with_code(MISMATCH)
                 .with_hint("check hub.server_host; if the hub was set up anew, make a new invite")
         }
         Some(rustls::Error::InvalidCertificate(reason)) => {

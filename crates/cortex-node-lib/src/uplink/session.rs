@@ -8,6 +8,7 @@ use bytes::Bytes;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::bundle::Bundle;
 use cortex_core::envelope::CLOCK_SKEW;
 use cortex_core::proof;
 use cortex_proto::convert::parse_ack;
@@ -24,6 +25,7 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 
 use super::Downlink;
+use super::SealedBundle;
 use super::Status;
 use super::Uplink;
 use super::beat;
@@ -31,6 +33,8 @@ use super::calls;
 use super::calls::Registration;
 use super::connect;
 use super::now;
+use super::pin::Roots;
+use super::recovery;
 use super::state::Cause;
 use super::state::Event;
 use super::state::Reconnect;
@@ -62,6 +66,7 @@ pub(super) enum End {
 /// An open control stream.
 struct Open {
     epoch: u64,
+    bundle: Option<SealedBundle>,
     control: mpsc::Sender<Control>,
     inbound: Streaming<v1::HubMessage>,
 }
@@ -80,13 +85,14 @@ impl Session<'_> {
     }
 
     async fn connect_and_serve(&mut self, reconnect: &mut Reconnect) -> Result<End> {
-        let channel = connect::dial(&self.uplink.destination).await?;
+        let channel = self.dial().await?;
         let mut capabilities = self.uplink.capabilities.clone();
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
-        self.deliver(Downlink::Policy(registration.policy)).await?;
+        self.configure(&registration).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
         let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
         let mut open = self.open(channel.clone(), &token, upstream, control).await?;
+        self.trust(open.bundle.take()).await?;
         // What an earlier stream still brought is taken first, so that the inventory is complete.
         let (taken, is_taken) = oneshot::channel();
         self.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
@@ -107,6 +113,7 @@ impl Session<'_> {
         let beats = beat::keep(self.uplink, channel.clone(), token, epoch, interval);
         let control = open.control.clone();
         drop(open.control);
+        let trusted = tell_trust(self.uplink.trusted.clone(), control.clone());
         let leave = self.leave.clone();
         let end = tokio::select! {
             end = read(self.uplink, &mut open.inbound) => end,
@@ -114,10 +121,66 @@ impl Session<'_> {
             error = self.tell_changes(&channel, &mut capabilities) => {
                 End::Ended(Cause::of(&error, false), error)
             }
+            error = trusted => End::Ended(Cause::Passing, error),
             () = say_farewell(leave, control) => End::Left,
         };
         let is_leaving = self.leave.borrow().is_some();
         Ok(if is_leaving { End::Left } else { end })
+    }
+
+    /// Connects to the hub. Where an unknown authority signed for it, the node may have been away
+    /// while that was replaced: it asks for its bundle, and tries once more if that is good.
+    async fn dial(&self) -> Result<Channel> {
+        let destination = &self.uplink.destination;
+        match connect::dial(destination, self.roots()?).await {
+            Err(error) if error.code() == connect::MISMATCH && self.recover().await => {
+                connect::dial(destination, self.roots()?).await
+            }
+            dialled => dialled,
+        }
+    }
+
+    fn roots(&self) -> Result<Roots> {
+        match &*self.uplink.trusted.borrow() {
+            Some(bundle) => Ok(Roots::bundled(bundle, now())),
+            None => Roots::configured(&self.uplink.destination),
+        }
+    }
+
+    /// Gets the newest bundle from whoever answers. Says whether it was taken.
+    async fn recover(&self) -> bool {
+        tracing::info!("the hub's authority is unknown: asking for the trust bundle");
+        let fetched = recovery::fetch(&self.uplink.destination, self.uplink.membership.node);
+        match Box::pin(fetched).await {
+            Ok(bundle) => match self.hand_on(bundle).await {
+                Ok(taken) => taken.await.unwrap_or(false),
+                Err(_) => false,
+            },
+            Err(error) => {
+                tracing::warn!(%error, "no trust bundle");
+                false
+            }
+        }
+    }
+
+    async fn hand_on(&self, bundle: SealedBundle) -> Result<oneshot::Receiver<bool>> {
+        let (taken, is_taken) = oneshot::channel();
+        self.deliver(Downlink::Trust { bundle, taken }).await?;
+        Ok(is_taken)
+    }
+
+    /// Hands a bundle on, if there is one; what comes after it is judged by it.
+    async fn trust(&self, bundle: Option<SealedBundle>) -> Result<()> {
+        if let Some(bundle) = bundle {
+            self.hand_on(bundle).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what the hub wants: whom to trust, then what that one signed.
+    async fn configure(&self, registration: &Registration) -> Result<()> {
+        self.trust(registration.bundle.clone()).await?;
+        self.deliver(Downlink::Policy(registration.policy.clone())).await
     }
 
     /// Gets a token and registers; a token that is refused is replaced once.
@@ -169,7 +232,8 @@ impl Session<'_> {
         let Down::Opened(opened) = next(&mut inbound).await? else {
             return Err(unexpected("the stream's epoch"));
         };
-        Ok(Open { epoch: opened.epoch, control, inbound })
+        let bundle = opened.bundle.map(SealedBundle::from);
+        Ok(Open { epoch: opened.epoch, bundle, control, inbound })
     }
 
     /// Registers again whenever what the node can do has changed.
@@ -185,7 +249,7 @@ impl Session<'_> {
             }
             match self.register(channel, capabilities).await {
                 Ok((_, registration)) => {
-                    if let Err(error) = self.deliver(Downlink::Policy(registration.policy)).await {
+                    if let Err(error) = self.configure(&registration).await {
                         return error;
                     }
                 }
@@ -276,6 +340,25 @@ fn closed(closing: &v1::StreamClosing) -> End {
         }
         Reason::Unspecified => {
             End::Ended(Cause::Passing, lost(format!("the hub closed the stream: {message}")))
+        }
+    }
+}
+
+/// Tells the hub which bundle the node has, now and after each change.
+async fn tell_trust(
+    mut trusted: watch::Receiver<Option<Arc<Bundle>>>,
+    control: mpsc::Sender<Control>,
+) -> Error {
+    loop {
+        let serial = trusted.borrow_and_update().as_ref().map(|bundle| bundle.serial);
+        if let Some(serial) = serial
+            && let Err(error) = say(&control, Up::Adopted(v1::TrustAdopted { serial })).await
+        {
+            return error;
+        }
+        if trusted.changed().await.is_err() {
+            // Nobody changes it any more.
+            std::future::pending::<()>().await;
         }
     }
 }
