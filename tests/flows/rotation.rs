@@ -248,7 +248,8 @@ async fn row_13_a_whole_life_with_spans_of_seconds() {
     let config = sandbox.invite("lab").await;
     let node = sandbox.start_node(&config, "lab-again", |builder| builder).await;
     assert_ne!(node.node.id(), first);
-    let session = sandbox.session(&[&node]).await;
+    let names = ["lab".to_owned()];
+    let session = sandbox.hub.create_session(&sandbox.who, None, &names).await.unwrap().id;
     let ended = sandbox.run(session, TaskSpec::argv(["true"])).await;
     assert_eq!(ended.state, State::Succeeded);
     node.stop().await;

@@ -200,6 +200,17 @@ fn read_enrolment(dir: &Path, text: &[u8]) -> Result<Enrolment> {
         .map_err(|error| broken(&dir.join(ENROLMENT_FILE), &error.to_string()))
 }
 
+/// The newest trust bundle in a data directory that may be in use.
+///
+/// # Errors
+/// As [`Identity::open`].
+pub(crate) fn look_up_bundle(dir: &Path) -> Result<Option<Arc<Bundle>>> {
+    let path = dir.join(ENROLMENT_FILE);
+    let text = files::read_private(&path).map_err(|error| cannot(&path, "read", error))?;
+    let enrolment = text.map(|text| read_enrolment(dir, &text)).transpose()?;
+    Ok(enrolment.map(|known| read_bundle(dir, &known)).transpose()?.flatten())
+}
+
 fn read_bundle(dir: &Path, enrolment: &Enrolment) -> Result<Option<Arc<Bundle>>> {
     let path = dir.join(BUNDLE_FILE);
     let kept = files::read_private(&path).map_err(|error| cannot(&path, "read", error))?;

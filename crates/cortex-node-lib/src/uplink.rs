@@ -52,6 +52,7 @@ pub(crate) use payload::read_bundle;
 pub(crate) use payload::read_cancel;
 pub(crate) use payload::read_policy;
 pub(crate) use payload::read_task;
+pub(crate) use pin::pins_of;
 
 use pin::Roots;
 use session::Session;

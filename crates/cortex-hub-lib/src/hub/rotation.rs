@@ -88,10 +88,13 @@ impl Hub {
             let step = Step { purpose, act, until: now + hub.overlap(purpose), early };
             hub.trust().turn(&step, now)
         });
-        turning.await.unwrap_or_else(|failure| {
-            let message = "the change of keys broke off";
-            Err(Error::new(ErrorKind::Internal, "rotate keys", message).with_source(failure))
+        self.finish(async move {
+            turning.await.unwrap_or_else(|failure| {
+                let message = "the change of keys broke off";
+                Err(Error::new(ErrorKind::Internal, "rotate keys", message).with_source(failure))
+            })
         })
+        .await
     }
 
     fn overlap(&self, purpose: Purpose) -> Duration {

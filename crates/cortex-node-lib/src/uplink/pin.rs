@@ -114,6 +114,11 @@ impl PinnedVerifier {
     }
 }
 
+/// The pins of the authorities that a bundle accepts at `now`.
+pub(crate) fn pins_of(bundle: &Bundle, now: Timestamp) -> Vec<[u8; 32]> {
+    Roots::bundled(bundle, now).pins
+}
+
 /// SHA-256 of the certificate's `SubjectPublicKeyInfo`, or `None` where it is no certificate.
 fn key_digest(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;

@@ -1,5 +1,7 @@
 //! One connection from dialling to its end: token, configuration, control stream, heartbeats.
 
+mod trust;
+
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -8,7 +10,6 @@ use bytes::Bytes;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
-use cortex_core::bundle::Bundle;
 use cortex_core::envelope::CLOCK_SKEW;
 use cortex_core::proof;
 use cortex_proto::convert::parse_ack;
@@ -31,10 +32,7 @@ use super::Uplink;
 use super::beat;
 use super::calls;
 use super::calls::Registration;
-use super::connect;
 use super::now;
-use super::pin::Roots;
-use super::recovery;
 use super::state::Cause;
 use super::state::Event;
 use super::state::Reconnect;
@@ -113,7 +111,7 @@ impl Session<'_> {
         let beats = beat::keep(self.uplink, channel.clone(), token, epoch, interval);
         let control = open.control.clone();
         drop(open.control);
-        let trusted = tell_trust(self.uplink.trusted.clone(), control.clone());
+        let trusted = trust::tell(self.uplink.trusted.clone(), control.clone());
         let leave = self.leave.clone();
         let end = tokio::select! {
             end = read(self.uplink, &mut open.inbound) => end,
@@ -126,61 +124,6 @@ impl Session<'_> {
         };
         let is_leaving = self.leave.borrow().is_some();
         Ok(if is_leaving { End::Left } else { end })
-    }
-
-    /// Connects to the hub. Where an unknown authority signed for it, the node may have been away
-    /// while that was replaced: it asks for its bundle, and tries once more if that is good.
-    async fn dial(&self) -> Result<Channel> {
-        let destination = &self.uplink.destination;
-        match connect::dial(destination, self.roots()?).await {
-            Err(error) if error.code() == connect::MISMATCH && self.recover().await => {
-                connect::dial(destination, self.roots()?).await
-            }
-            dialled => dialled,
-        }
-    }
-
-    fn roots(&self) -> Result<Roots> {
-        match &*self.uplink.trusted.borrow() {
-            Some(bundle) => Ok(Roots::bundled(bundle, now())),
-            None => Roots::configured(&self.uplink.destination),
-        }
-    }
-
-    /// Gets the newest bundle from whoever answers. Says whether it was taken.
-    async fn recover(&self) -> bool {
-        tracing::info!("the hub's authority is unknown: asking for the trust bundle");
-        let fetched = recovery::fetch(&self.uplink.destination, self.uplink.membership.node);
-        match Box::pin(fetched).await {
-            Ok(bundle) => match self.hand_on(bundle).await {
-                Ok(taken) => taken.await.unwrap_or(false),
-                Err(_) => false,
-            },
-            Err(error) => {
-                tracing::warn!(%error, "no trust bundle");
-                false
-            }
-        }
-    }
-
-    async fn hand_on(&self, bundle: SealedBundle) -> Result<oneshot::Receiver<bool>> {
-        let (taken, is_taken) = oneshot::channel();
-        self.deliver(Downlink::Trust { bundle, taken }).await?;
-        Ok(is_taken)
-    }
-
-    /// Hands a bundle on, if there is one; what comes after it is judged by it.
-    async fn trust(&self, bundle: Option<SealedBundle>) -> Result<()> {
-        if let Some(bundle) = bundle {
-            self.hand_on(bundle).await?;
-        }
-        Ok(())
-    }
-
-    /// Hands on what the hub wants: whom to trust, then what that one signed.
-    async fn configure(&self, registration: &Registration) -> Result<()> {
-        self.trust(registration.bundle.clone()).await?;
-        self.deliver(Downlink::Policy(registration.policy.clone())).await
     }
 
     /// Gets a token and registers; a token that is refused is replaced once.
@@ -340,25 +283,6 @@ fn closed(closing: &v1::StreamClosing) -> End {
         }
         Reason::Unspecified => {
             End::Ended(Cause::Passing, lost(format!("the hub closed the stream: {message}")))
-        }
-    }
-}
-
-/// Tells the hub which bundle the node has, now and after each change.
-async fn tell_trust(
-    mut trusted: watch::Receiver<Option<Arc<Bundle>>>,
-    control: mpsc::Sender<Control>,
-) -> Error {
-    loop {
-        let serial = trusted.borrow_and_update().as_ref().map(|bundle| bundle.serial);
-        if let Some(serial) = serial
-            && let Err(error) = say(&control, Up::Adopted(v1::TrustAdopted { serial })).await
-        {
-            return error;
-        }
-        if trusted.changed().await.is_err() {
-            // Nobody changes it any more.
-            std::future::pending::<()>().await;
         }
     }
 }
