@@ -8,4 +8,5 @@ mod pages;
 mod rig;
 mod socket;
 mod streams;
+mod trust;
 mod work;

@@ -35,7 +35,7 @@ pub(super) async fn get(State(api): State<Arc<Api>>, caller: Caller) -> Answer<J
 ///
 /// The steps are `prepare`, `activate`, `taint` and `revoke`, in this order; `rollback` takes back
 /// the last one. Connected nodes are told at once, others when they come back. A tainted key is
-/// revoked by itself when its time is over. 412: it is not this step's turn; connected nodes have
+/// revoked by itself when its time is over. 409: it is not this step's turn; connected nodes have
 /// not got the next key yet; or a tainted key's time is not over.
 #[utoipa::path(
     post, path = "/api/trust/{ring}/{act}", operation_id = "turn_trust", tag = "trust",
