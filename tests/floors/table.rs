@@ -18,10 +18,10 @@ pub(crate) const MODULES: &[Floors] = &[
             &["contract"],
             &["memory"],
             &["session", "registry", "mirror", "skill", "account", "report"],
-            &["change", "task", "policy", "envelope", "node", "invite", "proof"],
-            &["tree", "delta", "ignore", "capability"],
+            &["change", "task", "policy", "envelope", "node", "invite", "proof", "bundle"],
+            &["tree", "delta", "ignore", "capability", "ring"],
             &["error"],
-            &["id", "path", "digest", "timestamp", "base64_bytes"],
+            &["id", "path", "digest", "timestamp", "base64_bytes", "layout"],
         ],
     },
     Floors {

@@ -14,6 +14,7 @@ use cortex_core::task::TaskSpec;
 use cortex_core::timestamp::Timestamp;
 use cortex_hub_lib::HubConfig;
 use cortex_hub_lib::config::NodeTls;
+use cortex_hub_lib::trust::Purpose;
 use ed25519_dalek::SigningKey;
 use rcgen::KeyPair;
 use serde_json::Value;
@@ -155,5 +156,29 @@ async fn row_09_of_a_copied_directory_both_copies_are_locked_and_the_newer_comes
     assert_eq!(copied.ended().await.unwrap_err().code(), "node_revoked");
     assert_eq!(lab(&sandbox).await.suspicion, Some(Suspicion::Cloned));
     assert_eq!(original.ended().await.unwrap_err().code(), "node_revoked");
+    sandbox.stop().await;
+}
+
+/// Both are cut off when the authority is revoked that has signed their certificates: one while it is
+/// there, the other while it is away, so that it meets an unknown authority too.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mutual_nodes_come_back_by_themselves_after_their_authority_was_revoked() {
+    let sandbox = Sandbox::with_config(mutual(24 * 3600)).await;
+    let (node, away) = (sandbox.node("lab").await, sandbox.node("away").await);
+    away.stop().await;
+    for generation in [2, 3] {
+        sandbox.rotate(Purpose::Ca, 1).await;
+        renewed(&sandbox, generation).await;
+        runs(&sandbox, &node).await;
+    }
+    let sandbox = sandbox.restart().await;
+    let config = sandbox.path("away.yaml");
+    let away = sandbox.start_node(&config, "away", |builder| builder).await;
+    runs(&sandbox, &away).await;
+    sandbox.online("lab").await;
+    runs(&sandbox, &node).await;
+    assert_eq!(lab(&sandbox).await.join.generation, 3, "a restart costs no renewal");
+    node.stop().await;
+    away.stop().await;
     sandbox.stop().await;
 }

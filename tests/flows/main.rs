@@ -10,5 +10,6 @@ mod impersonation;
 mod interop;
 mod programs;
 mod restart;
+mod rotation;
 mod sandbox;
 mod tasks;

@@ -4,12 +4,14 @@
 //! and the world is reached through four traits.
 //!
 //! Read in this order: [`id`] and [`error`], then [`task`] (the state machine that everything
-//! turns around), [`envelope`] (what is signed), [`policy`] (what may run), and the seams
-//! [`registry`], [`session`], [`mirror`] and [`skill`]. [`memory`] has a strict backend for each
-//! seam; `contract` (feature of that name) has the suite that every backend passes.
+//! turns around), [`envelope`] (what is signed), [`ring`] and [`bundle`] (which keys count),
+//! [`policy`] (what may run), and the seams [`registry`], [`session`], [`mirror`] and [`skill`].
+//! [`memory`] has a strict backend for each seam; `contract` (feature of that name) has the suite
+//! that every backend passes.
 
 pub mod account;
 mod base64_bytes;
+pub mod bundle;
 pub mod capability;
 pub mod change;
 #[cfg(any(test, feature = "contract"))]
@@ -19,6 +21,7 @@ pub mod envelope;
 pub mod error;
 pub mod id;
 pub mod invite;
+mod layout;
 pub mod memory;
 pub mod mirror;
 pub mod node;
@@ -27,6 +30,7 @@ pub mod policy;
 pub mod proof;
 pub mod registry;
 pub mod report;
+pub mod ring;
 pub mod session;
 pub mod skill;
 pub mod task;

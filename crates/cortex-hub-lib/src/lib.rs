@@ -46,5 +46,6 @@ pub use hub::LogReader;
 pub use hub::OutputCursor;
 pub use hub::OutputFollower;
 pub use hub::TaskDraft;
+pub use hub::TrustState;
 pub use metrics::Metrics;
 pub use rest::router;

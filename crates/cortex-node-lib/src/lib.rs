@@ -43,3 +43,4 @@ pub use config::NodeConfig;
 pub use node::Driver;
 pub use node::Node;
 pub use node::Status;
+pub use node::trusted_pins;

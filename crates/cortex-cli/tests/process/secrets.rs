@@ -158,7 +158,9 @@ fn needles(secrets: &[String], keys: &[Vec<u8>]) -> BTreeSet<Vec<u8>> {
     for key in keys {
         match std::str::from_utf8(key) {
             Ok(text) => needles.extend(
-                text.lines().filter(|line| !line.starts_with('-')).map(|line| line.as_bytes().to_vec()),
+                text.lines()
+                    .filter(|line| !line.starts_with('-'))
+                    .map(|line| line.as_bytes().to_vec()),
             ),
             Err(_) => {
                 needles.insert(key.clone());

@@ -102,12 +102,13 @@ impl Hub {
         self.metrics().enrolments.inc();
         tracing::info!(node = %node.id, name = %node.name, "node enrolled");
         self.inner.feed.announce(Change::Node(std::sync::Arc::new(node.clone())));
-        let key = self.trust().signer().for_node(node.id).verifying_key();
+        let task_keys = self.trust().signer().task_keys(node.id, now);
         let certificate = match tls_key {
             Some(tls_key) => Some(self.certify(node.id, &tls_key, now)?),
             None => None,
         };
-        Ok(Welcome { node, task_keys: vec![key.to_bytes()], certificate })
+        let task_keys = task_keys.iter().map(|key| key.to_bytes()).collect();
+        Ok(Welcome { node, task_keys, certificate })
     }
 
     /// Refuses what no applicant can bring; returns the key for which it wants a certificate.

@@ -25,6 +25,7 @@ use super::output;
 use super::sessions;
 use super::tasks;
 use super::tokens;
+use super::trust;
 use super::users;
 
 /// One route: what it does, and who may use it.
@@ -90,6 +91,8 @@ pub(super) fn table() -> Vec<Route> {
         row(Rule::Admin, routes!(users::list)),
         row(Rule::Admin, routes!(users::create)),
         row(manage, routes!(users::change)),
+        row(Rule::Admin, routes!(trust::get)),
+        row(Rule::Admin, routes!(trust::turn)),
     ]
 }
 

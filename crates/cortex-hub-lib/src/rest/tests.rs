@@ -12,4 +12,5 @@ mod secrets;
 mod socket;
 mod strangers;
 mod streams;
+mod trust;
 mod work;

@@ -1,5 +1,9 @@
 //! The door: what is signed is verified on its raw bytes before anything of it is decoded.
 
+use std::sync::Arc;
+
+use cortex_core::bundle;
+use cortex_core::bundle::Bundle;
 use cortex_core::envelope::Envelope;
 use cortex_core::envelope::Expected;
 use cortex_core::envelope::Kind;
@@ -7,15 +11,19 @@ use cortex_core::envelope::Refusal;
 use cortex_core::envelope::verify;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::timestamp::Timestamp;
+use ed25519_dalek::VerifyingKey;
 use sha2::Digest as _;
 use sha2::Sha256;
 
 use crate::uplink::AttemptKey;
+use crate::uplink::BUNDLE_TYPE;
 use crate::uplink::CANCEL_TYPE;
 use crate::uplink::POLICY_TYPE;
 use crate::uplink::Sealed;
+use crate::uplink::SealedBundle;
 use crate::uplink::TASK_TYPE;
 use crate::uplink::TaskOrder;
+use crate::uplink::read_bundle;
 use crate::uplink::read_cancel;
 use crate::uplink::read_policy;
 use crate::uplink::read_task;
@@ -46,6 +54,8 @@ pub(super) enum Order {
     Cancel { key: AttemptKey, reason: String },
     /// Put a policy in force.
     Adopt(SandboxPolicy),
+    /// Trust what a bundle says, once the anchor's signature is verified too.
+    Trust(SealedBundle),
 }
 
 /// What to do about a message.
@@ -97,10 +107,38 @@ impl Guard {
             Kind::Task => read_order(&envelope, sealed),
             Kind::Cancel => read_stop(&envelope, sealed),
             Kind::Policy => self.adopt(&envelope, &sealed),
-            Kind::FileOp | Kind::Control => {
+            Kind::Control => read_control(&envelope, sealed),
+            Kind::FileOp => {
                 tracing::warn!(kind = ?envelope.kind, "a message of a newer hub");
                 Ruling::Ignore
             }
+        }
+    }
+
+    /// Verifies a bundle, and trusts from now on what it says. `None`: the node trusts that
+    /// already, or has no anchor to verify bundles with.
+    pub(super) fn trust(
+        &mut self,
+        sealed: &SealedBundle,
+    ) -> Result<Option<Arc<Bundle>>, bundle::Refusal> {
+        let Authority { hub, node, ref anchor, ref bundle, .. } = self.authority;
+        let Some(anchor) = anchor else { return Ok(None) };
+        let held = bundle.as_deref();
+        let expected = bundle::Expected { anchor, hub, node, held };
+        let newest = bundle::verify(&sealed.bundle, &sealed.signature, &expected)?;
+        if held == Some(&newest) {
+            return Ok(None);
+        }
+        let newest = Arc::new(newest);
+        self.authority.bundle = Some(Arc::clone(&newest));
+        Ok(Some(newest))
+    }
+
+    /// The keys that may sign for the node at `now`.
+    fn keys(&self, now: Timestamp) -> Vec<VerifyingKey> {
+        match &self.authority.bundle {
+            Some(bundle) => bundle.accepted_task_keys(now).copied().collect(),
+            None => self.authority.task_keys.clone(),
         }
     }
 
@@ -112,7 +150,7 @@ impl Guard {
         now: Timestamp,
     ) -> Result<Envelope, Refusal> {
         let expected = Expected {
-            keys: &self.authority.task_keys,
+            keys: &self.keys(now),
             hub: self.authority.hub,
             node: self.authority.node,
             epoch,
@@ -207,6 +245,20 @@ fn read_stop(envelope: &Envelope, sealed: Sealed) -> Ruling {
         }
         Err(error) => {
             tracing::warn!(%error, "a cancel that cannot be read");
+            Ruling::Ignore
+        }
+    }
+}
+
+fn read_control(envelope: &Envelope, sealed: Sealed) -> Ruling {
+    if envelope.payload_type != BUNDLE_TYPE {
+        tracing::warn!(found = envelope.payload_type, "a control of a newer hub");
+        return Ruling::Ignore;
+    }
+    match read_bundle(sealed.payload) {
+        Ok(bundle) => Ruling::Obey(Order::Trust(bundle)),
+        Err(error) => {
+            tracing::warn!(%error, "a bundle that cannot be read");
             Ruling::Ignore
         }
     }

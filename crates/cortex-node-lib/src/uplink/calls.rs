@@ -34,6 +34,7 @@ use super::Enrolled;
 use super::Membership;
 use super::Renewed;
 use super::Sealed;
+use super::SealedBundle;
 use super::connect;
 
 const ENROL: &str = "enrol";
@@ -49,6 +50,7 @@ pub(super) struct Registration {
     pub(super) policy: Sealed,
     pub(super) heartbeat_ms: u32,
     pub(super) node_name: String,
+    pub(super) bundle: Option<SealedBundle>,
 }
 
 /// A token as it was issued.
@@ -179,6 +181,7 @@ pub(super) async fn register(
         policy: sealed(policy),
         heartbeat_ms: answer.heartbeat_interval_ms,
         node_name: answer.node_name,
+        bundle: answer.bundle.map(SealedBundle::from),
     })
 }
 

@@ -11,6 +11,9 @@ use cortex_core::Result;
 use cortex_proto::limits;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -24,6 +27,7 @@ use super::Certificate;
 use super::Destination;
 use super::pin::PinMismatch;
 use super::pin::PinnedVerifier;
+use super::pin::Roots;
 
 const OPERATION: &str = "dial hub";
 /// How the internal names of hubs end.
@@ -32,35 +36,62 @@ const INTERNAL: &str = ".cortex.internal";
 /// The code of [`certificate_refused`].
 pub(super) const CERTIFICATE_REFUSED: &str = "certificate_refused";
 
+/// The code of the error where another hub answers, or this one with an unknown authority.
+pub(super) const MISMATCH: &str = "hub_pin_mismatch";
+
 const ALPN: &[u8] = b"h2";
+
+/// A door of the hub's node port: a name to ask for, and what is shown there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Door<'a> {
+    /// All services, with the certificate that counts, if the node has one.
+    Main(Option<&'a Certificate>),
+    /// For those who have no certificate, or no longer: enrolment, renewal and trust bundles.
+    Enrolment,
+}
 
 /// Connects, and checks who answers before anything is said.
 ///
 /// The channel lives as long as its one connection: it does not dial again by itself.
 ///
 /// # Errors
-/// `Denied`: `hub_pin_mismatch` where an authority without a pinned key signed for the hub,
+/// `Denied`: `hub_pin_mismatch` where an authority that is not among `roots` signed for the hub,
 /// `hub_certificate_refused` where chain, name or time are not right. `Unavailable`, `Timeout`:
 /// nobody answers. `Invalid`: the configuration cannot be used.
-pub(super) async fn dial(to: &Destination, shown: Option<Certificate>) -> Result<Channel> {
-    let stream = tcp(to).await?;
-    let stream = tls(to, &to.server_name, shown, stream).await?;
-    over(to, stream).await
+pub(super) async fn dial(to: &Destination, roots: Roots, door: Door<'_>) -> Result<Channel> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = PinnedVerifier::new(roots, Arc::clone(&provider));
+    dial_by(to, door, provider, Arc::new(verifier)).await
 }
 
-/// Connects to the hub's door for those who have no certificate, or no longer; checks as [`dial`].
-///
-/// # Errors
-/// As [`dial`].
-pub(super) async fn dial_for_enrolment(to: &Destination) -> Result<Channel> {
-    let name = match to.server_name.ends_with(INTERNAL) {
-        true => format!("enrol.{}", to.server_name),
-        // Another name of the hub has no such door beside it.
-        false => to.server_name.clone(),
-    };
-    let stream = tcp(to).await?;
-    let stream = tls(to, &name, None, stream).await?;
-    over(to, stream).await
+/// Connects to whoever `verifier` lets pass.
+pub(super) async fn dial_by(
+    to: &Destination,
+    door: Door<'_>,
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<Channel> {
+    let config = tls_config(door, provider, verifier)?;
+    // Boxed: a dial is seldom, and large beside the session that waits for it.
+    Box::pin(async {
+        let stream = tcp(to).await?;
+        let stream = tls(to, &door.name(to), config, stream).await?;
+        over(to, stream).await
+    })
+    .await
+}
+
+impl Door<'_> {
+    /// The name that the hub is asked for.
+    fn name(self, to: &Destination) -> String {
+        match self {
+            Door::Enrolment if to.server_name.ends_with(INTERNAL) => {
+                format!("enrol.{}", to.server_name)
+            }
+            // Another name of the hub has no such door beside it.
+            Door::Enrolment | Door::Main(_) => to.server_name.clone(),
+        }
+    }
 }
 
 async fn tcp(to: &Destination) -> Result<TcpStream> {
@@ -79,14 +110,14 @@ async fn tcp(to: &Destination) -> Result<TcpStream> {
 async fn tls(
     to: &Destination,
     name: &str,
-    shown: Option<Certificate>,
+    config: ClientConfig,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).map_err(|_| {
         let message = format!("hub.server_name {:?} is no host name", to.server_name);
         Error::new(ErrorKind::Invalid, OPERATION, message).with_code("bad_config")
     })?;
-    let connector = TlsConnector::from(Arc::new(tls_config(to, shown)?));
+    let connector = TlsConnector::from(Arc::new(config));
     let handshake = timeout(limits::HANDSHAKE_TIMEOUT, connector.connect(name, stream)).await;
     let stream = handshake
         .map_err(|_| Error::new(ErrorKind::Timeout, OPERATION, "the TLS handshake takes too long"))?
@@ -98,19 +129,20 @@ async fn tls(
     Ok(stream)
 }
 
-fn tls_config(to: &Destination, shown: Option<Certificate>) -> Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let pins = to.pins.clone();
-    let verifier = PinnedVerifier::new(pins, to.ca_pem.as_deref(), Arc::clone(&provider))?;
+fn tls_config(
+    door: Door<'_>,
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<ClientConfig> {
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has cipher suites for TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match shown {
-        None => config.with_no_client_auth(),
-        Some(Certificate { chain, key, .. }) => {
-            config.with_client_auth_cert(chain, key).map_err(|error| {
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match door {
+        Door::Enrolment | Door::Main(None) => config.with_no_client_auth(),
+        Door::Main(Some(Certificate { chain, key, .. })) => {
+            config.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(|error| {
                 let message = "the node's certificate cannot be used";
                 Error::new(ErrorKind::Precondition, OPERATION, message).with_source(error)
             })?
@@ -202,7 +234,7 @@ fn handshake_error(to: &Destination, error: io::Error) -> Error {
             let message =
                 format!("{place} is not the hub that this node was made for: {}", other.0);
             Error::new(ErrorKind::Denied, OPERATION, message)
-                .with_code("hub_pin_mismatch")
+                .with_code(MISMATCH)
                 .with_hint("check hub.server_host; if the hub was set up anew, make a new invite")
         }
         Some(rustls::Error::InvalidCertificate(reason)) => {

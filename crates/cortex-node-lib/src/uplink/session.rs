@@ -1,5 +1,7 @@
 //! One connection from dialling to its end: token, configuration, control stream, heartbeats.
 
+mod trust;
+
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -24,12 +26,14 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 
 use super::Downlink;
+use super::SealedBundle;
 use super::Status;
 use super::Uplink;
 use super::beat;
 use super::calls;
 use super::calls::Registration;
-use super::connect;
+use super::connect::Door;
+use super::dial::nobody_takes;
 use super::now;
 use super::renewal;
 use super::state::Cause;
@@ -65,6 +69,7 @@ pub(super) enum End {
 /// An open control stream.
 struct Open {
     epoch: u64,
+    bundle: Option<SealedBundle>,
     control: mpsc::Sender<Control>,
     inbound: Streaming<v1::HubMessage>,
 }
@@ -84,14 +89,15 @@ impl Session<'_> {
 
     async fn connect_and_serve(&mut self, reconnect: &mut Reconnect) -> Result<End> {
         let joined = renewal::settle(self.uplink, self.is_refused).await?;
-        let channel = connect::dial(&self.uplink.destination, joined.certificate).await?;
+        let channel = self.uplink.dial(Door::Main(joined.certificate.as_ref())).await?;
         let mut capabilities = self.uplink.capabilities.clone();
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
-        self.deliver(Downlink::Policy(registration.policy)).await?;
+        self.configure(&registration).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
         let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
         let mut open =
             self.open(channel.clone(), &token, joined.generation, upstream, control).await?;
+        self.trust(open.bundle.take()).await?;
         // What an earlier stream still brought is taken first, so that the inventory is complete.
         let (taken, is_taken) = oneshot::channel();
         self.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
@@ -112,6 +118,7 @@ impl Session<'_> {
         let beats = beat::keep(self.uplink, channel.clone(), token, epoch, interval);
         let control = open.control.clone();
         drop(open.control);
+        let trusted = trust::tell(self.uplink.trusted.clone(), control.clone());
         let leave = self.leave.clone();
         let end = tokio::select! {
             end = read(self.uplink, &mut open.inbound) => end,
@@ -120,6 +127,7 @@ impl Session<'_> {
             error = self.tell_changes(&channel, &mut capabilities) => {
                 End::Ended(Cause::of(&error, false), error)
             }
+            error = trusted => End::Ended(Cause::Passing, error),
             () = say_farewell(leave, control) => End::Left,
         };
         let is_leaving = self.leave.borrow().is_some();
@@ -176,7 +184,8 @@ impl Session<'_> {
         let Down::Opened(opened) = next(&mut inbound).await? else {
             return Err(unexpected("the stream's epoch"));
         };
-        Ok(Open { epoch: opened.epoch, control, inbound })
+        let bundle = opened.bundle.map(SealedBundle::from);
+        Ok(Open { epoch: opened.epoch, bundle, control, inbound })
     }
 
     /// Registers again whenever what the node can do has changed.
@@ -192,7 +201,7 @@ impl Session<'_> {
             }
             match self.register(channel, capabilities).await {
                 Ok((_, registration)) => {
-                    if let Err(error) = self.deliver(Downlink::Policy(registration.policy)).await {
+                    if let Err(error) = self.configure(&registration).await {
                         return error;
                     }
                 }
@@ -202,7 +211,7 @@ impl Session<'_> {
     }
 
     async fn deliver(&self, downlink: Downlink) -> Result<()> {
-        deliver(self.uplink, downlink).await
+        self.uplink.deliver(downlink).await
     }
 }
 
@@ -219,14 +228,6 @@ fn compare_clocks(hub_time_ms: i64) {
     }
 }
 
-async fn deliver(uplink: &Uplink, downlink: Downlink) -> Result<()> {
-    uplink.inbox.send(downlink).await.map_err(|_| nobody_takes())
-}
-
-fn nobody_takes() -> Error {
-    Error::new(ErrorKind::Internal, STREAM, "nobody takes what the hub sends")
-}
-
 /// Takes what comes down until the stream ends.
 async fn read(uplink: &Uplink, inbound: &mut Streaming<v1::HubMessage>) -> End {
     loop {
@@ -240,7 +241,7 @@ async fn read(uplink: &Uplink, inbound: &mut Streaming<v1::HubMessage>) -> End {
         };
         match body {
             Some(Down::Signed(message)) => {
-                let delivered = deliver(uplink, Downlink::Signed(calls::sealed(message))).await;
+                let delivered = uplink.deliver(Downlink::Signed(calls::sealed(message))).await;
                 if let Err(error) = delivered {
                     return End::Ended(Cause::Passing, error);
                 }

@@ -50,10 +50,16 @@ pub async fn a_stale_renewal_changes_nothing(registry: &dyn NodeRegistry) {
     refused_as(copy, Kind::Conflict, "generation_stale", promise);
     same(&get(registry, 1).await, &before, "a refused renewal changes nothing");
 
-    kept(registry.amend(node_id(1), vec![NodeChange::Lock(true)], at(4)).await, "a node can be locked");
+    kept(
+        registry.amend(node_id(1), vec![NodeChange::Lock(true)], at(4)).await,
+        "a node can be locked",
+    );
     let locked = registry.amend(node_id(1), renew(2, 9), at(5)).await;
     refused(locked, Kind::Denied, "a locked node does not renew");
-    kept(registry.amend(node_id(1), vec![NodeChange::Retire], at(6)).await, "a node can be retired");
+    kept(
+        registry.amend(node_id(1), vec![NodeChange::Retire], at(6)).await,
+        "a node can be retired",
+    );
     let retired = registry.amend(node_id(1), renew(2, 9), at(7)).await;
     refused(retired, Kind::Precondition, "a retired node does not renew");
 }
