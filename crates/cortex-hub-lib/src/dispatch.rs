@@ -14,6 +14,7 @@ mod sweep;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cortex_core::Result;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
@@ -23,6 +24,7 @@ use cortex_core::session::Appended;
 use cortex_core::session::Happening;
 use cortex_core::session::SessionStore;
 use cortex_core::session::TaskFilter;
+use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
 use cortex_core::timestamp::Timestamp;
@@ -81,6 +83,11 @@ impl Dispatch {
         self.open.topic(task)
     }
 
+    /// Stored output from `offset` on, if it is in memory.
+    pub(crate) fn recent_output(&self, id: TaskId, stream: Stream, offset: u64) -> Option<Bytes> {
+        self.open.output(id, stream, offset)
+    }
+
     /// How many tasks a node has.
     pub(crate) fn load_of(&self, node: NodeId) -> u32 {
         self.open.load_of(node)
@@ -127,7 +134,7 @@ impl Dispatch {
         self.count_open();
     }
 
-    fn tell_output(&self, task: TaskId, event: &TaskEvent, data: &bytes::Bytes) {
+    fn tell_output(&self, task: TaskId, event: &TaskEvent, data: &Bytes) {
         let TaskEvent::Output { stream, offset, .. } = event else { return };
         self.metrics.output_bytes.inc_by(data.len() as u64);
         if let Some(topic) = self.open.topic(task) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cortex_core::report::Ack;
+use cortex_core::report::News;
 use cortex_core::report::Report;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -18,9 +19,11 @@ use crate::link::Up;
 /// How long a full link may keep acknowledgements waiting before its node counts as too slow.
 const ACK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reports of one node that share a commit. A batch off the wire is at most 1 MiB, and so few are
-/// on their way that the bytes of a commit stay bounded too.
+/// Reports of one node after which a commit takes no more batches of them.
 const SETTLED_AT_ONCE: usize = 256;
+
+/// The same in bytes of output; a commit has that and one batch more at most.
+const SETTLED_BYTES: usize = 1 << 20;
 
 /// Serves links until the hub shuts down and all links have ended.
 pub(crate) async fn run(hub: Hub, mut arrivals: mpsc::Receiver<Arrival>) {
@@ -82,13 +85,25 @@ async fn serve(hub: Hub, arrival: Arrival) {
 /// Adds the reports that came while the last ones were stored, so that one commit serves all of
 /// them; returns what came behind them.
 fn gather(reports: &mut Vec<Report>, news: &mut mpsc::Receiver<Up>) -> Option<Up> {
-    while reports.len() < SETTLED_AT_ONCE {
+    let mut bytes = output_bytes(reports);
+    while reports.len() < SETTLED_AT_ONCE && bytes < SETTLED_BYTES {
         match news.try_recv().ok()? {
-            Up::Reports(more) => reports.extend(more),
+            Up::Reports(more) => {
+                bytes += output_bytes(&more);
+                reports.extend(more);
+            }
             other => return Some(other),
         }
     }
     None
+}
+
+fn output_bytes(reports: &[Report]) -> usize {
+    let output = |report: &Report| match &report.news {
+        News::Output { data, .. } => data.len(),
+        _ => 0,
+    };
+    reports.iter().map(output).sum()
 }
 
 async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {

@@ -182,7 +182,7 @@ pub(crate) struct LoginGroup {
     #[command(subcommand)]
     pub(crate) command: Option<LoginCommand>,
     #[command(flatten)]
-    pub(crate) start: Option<LoginArgs>,
+    pub(crate) start: LoginArgs,
 }
 
 /// `login …`.
@@ -209,8 +209,8 @@ pub(crate) struct LoginRevokeArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoginArgs {
     /// The hub, e.g. `https://hub.example.com`; or a sign-in link.
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) url: Option<String>,
     /// Your name on the hub; asked for if absent.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,

@@ -167,6 +167,20 @@ fn names_that_scripts_use_stay() {
 }
 
 #[test]
+fn login_takes_a_hub_or_a_command() {
+    let Command::Login(group) = parse("cortex-cli login http://h --user ada").unwrap().command
+    else {
+        panic!("another command");
+    };
+    assert!(group.command.is_none());
+    assert_eq!(group.start.url.as_deref(), Some("http://h"));
+    let Command::Login(group) = parse("cortex-cli login list").unwrap().command else {
+        panic!("another command");
+    };
+    assert!(group.command.is_some() && group.start.url.is_none());
+}
+
+#[test]
 fn wrong_values_are_usage_errors() {
     for line in [
         "cortex-cli",

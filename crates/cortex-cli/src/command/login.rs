@@ -38,15 +38,14 @@ use crate::prompt;
 /// # Errors
 /// What the hub refuses, and those of signing in.
 pub(crate) async fn run(program: &Program, group: LoginGroup) -> Result<Exit> {
-    match (group.command, group.start) {
-        (Some(LoginCommand::List), _) => {
+    match group.command {
+        Some(LoginCommand::List) => {
             let page = program.client()?.list::<LoginInfo>(Route::new("/api/logins")).await?;
             program.output.list(&page)?;
             Ok(Exit::OK)
         }
-        (Some(LoginCommand::Revoke(args)), _) => revoke(program, args.id).await,
-        (None, Some(args)) => login(program, args).await,
-        (None, None) => Err(Failure::usage("name a hub: cortex-cli login URL")),
+        Some(LoginCommand::Revoke(args)) => revoke(program, args.id).await,
+        None => login(program, group.start).await,
     }
 }
 
@@ -69,11 +68,12 @@ async fn revoke(program: &Program, id: Option<String>) -> Result<Exit> {
 /// The hub cannot be reached or refuses; nobody gave a password; the context cannot be stored.
 async fn login(program: &Program, args: LoginArgs) -> Result<Exit> {
     let file = context::file()?;
-    let (args, mut code) = with_link(args);
+    let url = args.url.as_deref().ok_or_else(|| Failure::usage("name a hub: login URL"))?;
+    let (url, mut code) = with_link(url);
     if code.is_some() {
         program.output.warn("others on this machine may see the link among the running programs");
     }
-    let hub = Address::parse(&args.url)?;
+    let hub = Address::parse(url)?;
     if !hub.is_tls && !hub.is_loopback() {
         program.output.warn(format_args!("{hub} is not encrypted: others can read along"));
     }
@@ -120,13 +120,10 @@ async fn login(program: &Program, args: LoginArgs) -> Result<Exit> {
 }
 
 /// Takes a sign-in link apart, where one was given in place of the hub's URL.
-fn with_link(args: LoginArgs) -> (LoginArgs, Option<Secret>) {
-    match args.url.split_once("/sign-in#code=") {
-        Some((url, code)) => {
-            let code = Secret::from(code);
-            (LoginArgs { url: url.to_owned(), ..args }, Some(code))
-        }
-        None => (args, None),
+fn with_link(url: &str) -> (&str, Option<Secret>) {
+    match url.split_once("/sign-in#code=") {
+        Some((url, code)) => (url, Some(Secret::from(code))),
+        None => (url, None),
     }
 }
 
@@ -241,17 +238,9 @@ mod tests {
 
     #[test]
     fn a_sign_in_link_is_a_url_and_a_code() {
-        let args = |url: &str| LoginArgs {
-            url: url.into(),
-            user: None,
-            password: Default::default(),
-            code_stdin: false,
-            name: None,
-        };
-        let (linked, code) = with_link(args("https://h.example/cortex/sign-in#code=cxc1.a"));
-        assert_eq!(linked.url, "https://h.example/cortex");
-        assert_eq!(code, Some(Secret::from("cxc1.a")));
-        assert_eq!(with_link(args("https://h.example")).1, None);
+        let (hub, code) = with_link("https://h.example/cortex/sign-in#code=cxc1.a");
+        assert_eq!((hub, code), ("https://h.example/cortex", Some(Secret::from("cxc1.a"))));
+        assert_eq!(with_link("https://h.example").1, None);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::rig::stderr;
 
 /// Starts a node that is to refuse, with its configuration changed from `from` to `to`.
 fn refused(bench: &Bench, name: &str, from: &str, to: &str) -> Output {
-    let good = std::fs::read_to_string(bench.path(name)).unwrap();
+    let good = bench.read(name);
     assert!(good.contains(from), "{from:?} is in {good}");
     let bad = bench.path("bad.yaml");
-    std::fs::write(&bad, good.replacen(from, to, 1)).unwrap();
+    std::fs::write(&bad, good.replacen(from, to, 1)).expect("the directory can be written");
     let mut command = bench.command(NODE);
     command.args(["run", "--config", "bad.yaml", "--data-dir", "bad-data"]);
     command.output().expect("the node starts")
@@ -58,8 +58,9 @@ fn a_hub_with_another_pin_hears_nothing() {
     bench.invite("lab");
     let text = bench.read("lab.yaml");
     let pin = text.lines().map(str::trim).map(|line| line.trim_matches(['-', ' ', '"']));
-    let pin = pin.filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()));
-    let pin = pin.last().unwrap_or_else(|| panic!("no pin in {text}")).to_owned();
+    let mut pins =
+        pin.filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()));
+    let pin = pins.next_back().unwrap_or_else(|| panic!("no pin in {text}")).to_owned();
     let output = refused(&bench, "lab.yaml", &pin, &"ab".repeat(32));
     assert_refused(&output, 3, &[&pin, &"ab".repeat(32)]);
     let _node = bench.start_node("lab");

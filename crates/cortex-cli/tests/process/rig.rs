@@ -200,6 +200,7 @@ impl Bench {
 }
 
 /// Asks again and again until there is an answer.
+#[expect(clippy::disallowed_methods, reason = "what other processes do tells nobody of itself")]
 pub(crate) fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {

@@ -3,19 +3,28 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use bytes::Bytes;
 use cortex_core::id::NodeId;
 use cortex_core::id::TaskId;
 use cortex_core::id::UserId;
 use cortex_core::task::State;
+use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use cortex_core::timestamp::Timestamp;
 
 use crate::feed::TaskTopic;
+
+/// Ended tasks whose output stays in memory: who waited for the end asks for it at once.
+const ENDED: usize = 256;
+
+/// The most output of such a task, in bytes.
+const ENDED_BYTES: usize = 4 << 10;
 
 /// What is open. Every method takes the lock for a moment and never waits.
 #[derive(Debug, Default)]
@@ -29,6 +38,8 @@ struct Inner {
     by_node: HashMap<NodeId, BTreeSet<TaskId>>,
     by_user: HashMap<UserId, u32>,
     queued: BTreeSet<TaskId>,
+    /// Tasks that ended last, oldest first.
+    ended: VecDeque<(TaskId, Arc<TaskTopic>)>,
     /// Nodes that are away, and until when their tasks wait for them.
     awaited: BTreeMap<NodeId, Timestamp>,
 }
@@ -56,6 +67,12 @@ impl Open {
         if task.state.is_end() {
             inner.tasks.remove(&task.id);
             inner.forget_user(task.by);
+            if topic.kept_bytes() <= ENDED_BYTES {
+                inner.ended.push_back((task.id, Arc::clone(&topic)));
+                if inner.ended.len() > ENDED {
+                    inner.ended.pop_front();
+                }
+            }
         } else {
             inner.place(task);
         }
@@ -71,6 +88,14 @@ impl Open {
     /// A task that has not ended.
     pub(super) fn task(&self, task: TaskId) -> Option<Arc<Task>> {
         self.topic(task).map(|topic| topic.task())
+    }
+
+    /// Output of a task that has not ended, or ended just now, if it is in memory.
+    pub(super) fn output(&self, task: TaskId, stream: Stream, offset: u64) -> Option<Bytes> {
+        let inner = self.lock();
+        let ended = || inner.ended.iter().rev().find(|(id, _)| *id == task).map(|(_, topic)| topic);
+        let topic = inner.tasks.get(&task).or_else(ended)?;
+        topic.recent(stream, offset)
     }
 
     /// All tasks that have not ended.

@@ -72,6 +72,11 @@ impl TaskTopic {
         });
     }
 
+    /// How much output is kept.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// Output of one stream from `offset` on, if it is still here.
     pub(crate) fn recent(&self, stream: Stream, offset: u64) -> Option<Bytes> {
         let recent = self.lock();

@@ -54,7 +54,7 @@ impl EnrollmentService for Enrollment {
             node_name: welcome.node.name,
             task_keys: welcome.task_keys.into_iter().map(|key| key.to_vec().into()).collect(),
             generation: welcome.node.join.generation,
-            certificate: welcome.certificate.map(certificate),
+            certificate: welcome.certificate.as_ref().map(certificate),
         }))
     }
 
@@ -85,7 +85,7 @@ impl EnrollmentService for Enrollment {
         let renewed = self.hub.renew_certificate(claim).await.map_err(|e| to_status(&e))?;
         Ok(Response::new(v1::FinishRenewalResponse {
             generation: renewed.generation,
-            certificate: Some(certificate(renewed.certificate)),
+            certificate: Some(certificate(&renewed.certificate)),
         }))
     }
 }
@@ -104,7 +104,7 @@ fn parse_applicant(wire: v1::FinishEnrollmentRequest) -> Result<Applicant, Statu
     })
 }
 
-fn certificate(issued: NodeCertificate) -> v1::NodeCertificate {
+fn certificate(issued: &NodeCertificate) -> v1::NodeCertificate {
     v1::NodeCertificate {
         chain: issued.chain.iter().map(|one| one.to_vec().into()).collect(),
         life_ms: i64::try_from(issued.life.as_millis()).unwrap_or(i64::MAX),

@@ -152,7 +152,13 @@ impl Hub {
         offset: u64,
         limit: usize,
     ) -> Result<OutputPart> {
-        self.find_task(who, id, Scope::Read).await?;
+        let task = self.find_task(who, id, Scope::Read).await?;
+        if let Some(mut data) = self.inner.dispatch.recent_output(id, stream, offset) {
+            // It may have grown since the task was looked up.
+            let stored = task.output.of(stream).stored.max(offset + data.len() as u64);
+            data.truncate(limit);
+            return Ok(OutputPart { offset, data, stored });
+        }
         self.inner.sessions.output(id, stream, offset, limit).await
     }
 

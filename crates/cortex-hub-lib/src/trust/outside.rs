@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(load(path).unwrap_err().code(), "tls_files");
         let first = write(path, "a.example");
         let outside = load(path).unwrap();
-        assert_eq!(outside.current().cert, [first.clone()]);
+        assert_eq!(outside.current().cert, std::slice::from_ref(&first));
         assert!(!outside.reload().unwrap());
 
         // A new certificate whose key has not come yet, then rubbish, then nothing.

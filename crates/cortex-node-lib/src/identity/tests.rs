@@ -149,7 +149,7 @@ fn a_renewal_that_was_cut_off_goes_on_with_its_key() {
     let next = join.begin().unwrap();
     drop((join, identity));
 
-    let (join, _identity) = open();
+    let (join, identity) = open();
     assert_eq!(join.begun().unwrap().unwrap().to_pkcs8(), next.to_pkcs8());
     assert_eq!(join.begin().unwrap().to_pkcs8(), next.to_pkcs8());
     assert_eq!(join.key().unwrap().unwrap().to_pkcs8(), key.to_pkcs8());
@@ -157,6 +157,6 @@ fn a_renewal_that_was_cut_off_goes_on_with_its_key() {
     assert_eq!(join.key().unwrap().unwrap().to_pkcs8(), next.to_pkcs8());
     assert!(join.begun().unwrap().is_none());
     assert!(!dir.join("tls-1.key").exists(), "what is replaced is removed");
-    drop((join, _identity));
+    drop((join, identity));
     assert_eq!(open().0.current().certificate, Some(certificate(2)));
 }

@@ -77,7 +77,8 @@ impl Driver {
             std::future::pending::<()>().await;
         };
         let result = tokio::select! {
-            result = self.serve() => result,
+            // Boxed, so that whoever awaits a driver does not carry all of its states.
+            result = Box::pin(self.serve()) => result,
             () = watched => Ok(()),
         };
         let reason = match &result {

@@ -251,8 +251,8 @@ fn read_enrolled(answer: v1::FinishEnrollmentResponse) -> Result<Enrolled> {
 }
 
 fn read_certificate(wire: v1::NodeCertificate) -> Option<super::Issued> {
-    let chain: Vec<_> = wire.chain.iter().map(|one| one.to_vec()).collect();
     let life = Duration::from_millis(u64::try_from(wire.life_ms).ok()?);
+    let chain: Vec<_> = wire.chain.into_iter().map(Vec::from).collect();
     (!chain.is_empty()).then_some(super::Issued { chain, life })
 }
 

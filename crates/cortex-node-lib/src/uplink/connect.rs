@@ -190,8 +190,8 @@ async fn over(to: &Destination, stream: TlsStream<TcpStream>) -> Result<Channel>
 /// Whether the hub refused the node's certificate: TLS 1.3 says so only after the handshake.
 pub(super) fn is_certificate_refused(failure: &(dyn std::error::Error + 'static)) -> bool {
     use rustls::AlertDescription as Alert;
-    let causes = std::iter::successors(Some(failure), |error| error.source());
-    let alert = causes.into_iter().find_map(|error| {
+    let mut causes = std::iter::successors(Some(failure), |error| error.source());
+    let alert = causes.find_map(|error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         let wrapped = wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match wrapped.or_else(|| error.downcast_ref()) {

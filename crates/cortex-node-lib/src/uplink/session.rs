@@ -88,7 +88,8 @@ impl Session<'_> {
     }
 
     async fn connect_and_serve(&mut self, reconnect: &mut Reconnect) -> Result<End> {
-        let joined = renewal::settle(self.uplink, self.is_refused).await?;
+        // Boxed: a renewal dials too, and would make room for two connections in every session.
+        let joined = Box::pin(renewal::settle(self.uplink, self.is_refused)).await?;
         let channel = self.uplink.dial(Door::Main(joined.certificate.as_ref())).await?;
         let mut capabilities = self.uplink.capabilities.clone();
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
@@ -123,7 +124,7 @@ impl Session<'_> {
         let end = tokio::select! {
             end = read(self.uplink, &mut open.inbound) => end,
             error = beats => End::Ended(Cause::Passing, error),
-            error = renewal::keep(self.uplink) => End::Ended(Cause::of(&error, false), error),
+            error = Box::pin(renewal::keep(self.uplink)) => End::Ended(Cause::of(&error, false), error),
             error = self.tell_changes(&channel, &mut capabilities) => {
                 End::Ended(Cause::of(&error, false), error)
             }

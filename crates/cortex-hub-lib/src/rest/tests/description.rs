@@ -115,7 +115,8 @@ fn public_routes_are_the_ones_that_are_meant_to_be() {
 #[tokio::test]
 async fn row_07_without_a_good_credential_no_other_route_answers() {
     let rig = Rig::start().await;
-    let forged = format!("{}A", &rig.admin[..rig.admin.len() - 1]);
+    let other = if rig.admin.ends_with('A') { "E" } else { "A" };
+    let forged = format!("{}{other}", &rig.admin[..rig.admin.len() - 1]);
     let (tokens, now) = (rig.hub.trust().tokens(), clock::now());
     let text = |issued: crate::trust::token::Issued| issued.token.expose_secret().to_owned();
     let (user, session) = (rig.principal().await.user, TokenId::generate());

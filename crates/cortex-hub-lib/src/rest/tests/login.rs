@@ -151,8 +151,8 @@ async fn guess(rig: &Rig, peer: &str, forwarded: &str, name: usize) -> Answer {
 
 #[tokio::test]
 async fn row_49_rotating_forwarded_addresses_get_nobody_around_the_limit() {
-    let mut config = HubConfig::default();
-    config.trusted_proxies = vec!["10.0.0.1".parse().unwrap()];
+    let trusted_proxies = vec!["10.0.0.1".parse().unwrap()];
+    let config = HubConfig { trusted_proxies, ..HubConfig::default() };
     let rig = Rig::of(config).await;
     let mut limited = None;
     for n in 0..40 {

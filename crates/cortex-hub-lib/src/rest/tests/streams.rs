@@ -86,8 +86,10 @@ async fn the_hubs_changes_are_told_and_resumed() {
     let task = node.task().await;
     let sent = events.next().await.unwrap();
     assert_eq!((sent.name.as_str(), &sent.data["type"]), ("task.state", &json!("task.state")));
-    drop(events);
     node.start(&task).await;
+    // Before the end comes: two states that are stored together are told as the last of them.
+    assert_eq!(events.next().await.unwrap().data["task"]["state"], "running");
+    drop(events);
     node.end(&task, 0).await;
     rig.get(&format!("/api/tasks/{}?wait=20", task.id)).await;
     let mut events =
