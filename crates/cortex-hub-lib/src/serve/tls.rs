@@ -251,8 +251,8 @@ async fn accept(
     address: SocketAddr,
 ) -> io::Result<TlsConnection> {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-    let name = start.client_hello().server_name();
-    let (door, config) = doors.choose(name, clock::now()).map_err(io::Error::other)?;
+    let chosen = doors.choose(start.client_hello().server_name(), clock::now());
+    let (door, config) = chosen.map_err(io::Error::other)?;
     let stream = start.into_stream(config).await?;
     let shown = stream.get_ref().1.peer_certificates();
     let (node, revoked) = (doors.node_of(shown), doors.until_revoked(shown));

@@ -23,6 +23,7 @@ use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::DnsName;
 use rustls::server::ClientHello;
 use rustls::server::NoServerSessionStorage;

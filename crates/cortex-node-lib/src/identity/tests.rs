@@ -46,7 +46,7 @@ fn bundle(serial: u64) -> Bundle {
         hub: enrolment().hub,
         node: enrolment().node,
         serial,
-        issued_at: cortex_core::timestamp::Timestamp::from_millis(1),
+        issued_at: Timestamp::from_millis(1),
         authorities: vec![bundle::Trusted { key: vec![1], phase: Phase::Active }],
         task_keys: vec![bundle::Trusted { key, phase: Phase::Active }],
     }

@@ -422,10 +422,10 @@ pub mod enrollment_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Turns an invite into a node, and renews a node's certificate. The only service that is open to
-    /// those who have neither token nor certificate. It is reached by the name `enrol.` and the hub's
-    /// internal server name (in TLS's server name indication), and, of a hub that asks for no client
-    /// certificates, by the internal server name too.
+    /// Turns an invite into a node, and renews a node's certificate. Open, as TrustService is, to those
+    /// who have neither token nor certificate. Both are reached by the name `enrol.` and the hub's internal
+    /// server name (in TLS's server name indication), and, of a hub that asks for no client certificates,
+    /// by the internal server name too.
     #[derive(Debug, Clone)]
     pub struct EnrollmentServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -672,10 +672,10 @@ pub mod enrollment_service_server {
             tonic::Status,
         >;
     }
-    /// Turns an invite into a node, and renews a node's certificate. The only service that is open to
-    /// those who have neither token nor certificate. It is reached by the name `enrol.` and the hub's
-    /// internal server name (in TLS's server name indication), and, of a hub that asks for no client
-    /// certificates, by the internal server name too.
+    /// Turns an invite into a node, and renews a node's certificate. Open, as TrustService is, to those
+    /// who have neither token nor certificate. Both are reached by the name `enrol.` and the hub's internal
+    /// server name (in TLS's server name indication), and, of a hub that asks for no client certificates,
+    /// by the internal server name too.
     #[derive(Debug)]
     pub struct EnrollmentServiceServer<T> {
         inner: Arc<T>,
