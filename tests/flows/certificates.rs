@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cortex_core::ErrorKind;
@@ -15,6 +17,7 @@ use cortex_core::timestamp::Timestamp;
 use cortex_hub_lib::HubConfig;
 use cortex_hub_lib::config::NodeTls;
 use cortex_hub_lib::trust::Purpose;
+use cortex_node_lib::Status;
 use ed25519_dalek::SigningKey;
 use rcgen::KeyPair;
 use serde_json::Value;
@@ -180,5 +183,43 @@ async fn in_mutual_nodes_come_back_by_themselves_after_their_authority_was_revok
     assert_eq!(lab(&sandbox).await.join.generation, 3, "a restart costs no renewal");
     node.stop().await;
     away.stop().await;
+    sandbox.stop().await;
+}
+
+/// Each connection ends with the certificate that opened it; meanwhile, the authority is replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_13_in_mutual_certificates_run_out_and_authorities_go_without_a_failed_task() {
+    let sandbox = Sandbox::with_config(mutual(2)).await;
+    let node = sandbox.node("lab").await;
+    let session = sandbox.session(&[&node]).await;
+    let over = AtomicBool::new(false);
+    let work = async {
+        let mut done = 0;
+        while !over.load(Ordering::Relaxed) {
+            let mut spec = TaskSpec::argv(["true"]);
+            spec.queue = true;
+            let tasks = (0..4).map(|_| sandbox.run(session, spec.clone()));
+            for ended in futures::future::join_all(tasks).await {
+                assert_eq!(ended.state, State::Succeeded, "{ended:?}");
+                done += 1;
+            }
+        }
+        done
+    };
+    let turning = async {
+        let mut status = node.node.status();
+        for round in 1..=3 {
+            sandbox.rotate(Purpose::Ca, 1).await;
+            renewed(&sandbox, 1 + round).await;
+            // Stream after stream: the hub itself never stops.
+            let is_next =
+                |status: &Status| matches!(status, Status::Online { epoch } if *epoch > 2 * round);
+            wait(status.wait_for(is_next)).await.unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    let (done, ()) = tokio::join!(work, turning);
+    assert!(done > 0);
+    node.stop().await;
     sandbox.stop().await;
 }

@@ -255,8 +255,8 @@ async fn accept(
     let (door, config) = chosen.map_err(io::Error::other)?;
     let stream = start.into_stream(config).await?;
     let shown = stream.get_ref().1.peer_certificates();
-    let (node, revoked) = (doors.node_of(shown), doors.until_revoked(shown));
-    Ok(TlsConnection::new(stream, Peer { address, door, node }, revoked))
+    let (node, distrusted) = (doors.node_of(shown), doors.until_distrusted(shown, clock::now()));
+    Ok(TlsConnection::new(stream, Peer { address, door, node }, distrusted))
 }
 
 /// Whether an error of `accept` concerns the connection that was to be accepted, not the listener.

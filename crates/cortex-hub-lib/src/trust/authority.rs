@@ -161,21 +161,28 @@ impl Authority {
         Ok(Arc::new(config))
     }
 
-    /// Ends when the authority is revoked that has signed this certificate of a client.
-    pub(super) fn until_revoked(
+    /// Ends when this certificate of a client runs out, or when the authority is revoked that has
+    /// signed it.
+    pub(super) fn until_distrusted(
         &self,
         certificate: &CertificateDer<'_>,
+        now: Timestamp,
     ) -> impl Future<Output = ()> + Send + use<> {
+        let left = certificate::end_of(certificate).map_or(Duration::ZERO, |end| end.since(now));
         let mut rings = self.rings.clone();
         let signer = rings.borrow().ca_of(certificate);
         async move {
             let is_gone = |rings: &Arc<Rings>| {
                 !rings.ca.members().any(|(member, _)| Some(member.number) == signer)
             };
-            if rings.wait_for(is_gone).await.is_err() {
-                // The hub ends, and its connections with it.
-                std::future::pending::<()>().await;
-            }
+            let revoked = async {
+                if rings.wait_for(is_gone).await.is_err() {
+                    // The hub ends, and its connections with it.
+                    std::future::pending::<()>().await;
+                }
+            };
+            // Nothing is left where it has run out, or where the authority is gone.
+            let _ = tokio::time::timeout(left, revoked).await;
         }
     }
 

@@ -4,7 +4,8 @@
 //! except by one name, [`enrolment_name`]: there, whoever has no certificate yet, or no longer, finds
 //! enrolment, renewal and trust bundles, and nothing else. So one port is enough, and a node needs to
 //! be told nothing more than the hub's name and pin. Authorities can be replaced: each connection is
-//! judged by those that are accepted when it comes, and ends when the one behind it is revoked.
+//! judged by those that are accepted when it comes, and ends when its certificate runs out or the
+//! authority behind that is revoked.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -111,15 +112,18 @@ impl Doors {
         node_certificate::node_of(chain?.first()?, self.hub)
     }
 
-    /// Ends when the authority is revoked that has signed a verified chain of certificates; `None`
-    /// where there is no chain. What came in by that certificate ends with it.
+    /// Ends when a verified chain of certificates is good no more: it runs out, or the authority
+    /// behind it is revoked. What came in by it ends with it. `None` where there is no chain.
     #[must_use]
-    pub fn until_revoked(
+    pub fn until_distrusted(
         &self,
         chain: Option<&[CertificateDer<'_>]>,
+        now: Timestamp,
     ) -> Option<BoxFuture<'static, ()>> {
         match (&self.main, chain?) {
-            (Main::Mutual(authority), [leaf, ..]) => Some(Box::pin(authority.until_revoked(leaf))),
+            (Main::Mutual(authority), [leaf, ..]) => {
+                Some(Box::pin(authority.until_distrusted(leaf, now)))
+            }
             _ => None,
         }
     }

@@ -88,9 +88,10 @@ impl Session<'_> {
     }
 
     async fn connect_and_serve(&mut self, reconnect: &mut Reconnect) -> Result<End> {
-        // Boxed: a renewal dials too, and would make room for two connections in every session.
+        // Boxed, both: each dials, and would keep its room in every session.
         let joined = Box::pin(renewal::settle(self.uplink, self.is_refused)).await?;
-        let channel = self.uplink.dial(Door::Main(joined.certificate.as_ref())).await?;
+        let door = Door::Main(joined.certificate.as_ref());
+        let channel = Box::pin(self.uplink.dial(door)).await?;
         let mut capabilities = self.uplink.capabilities.clone();
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
         self.configure(&registration).await?;
@@ -200,7 +201,8 @@ impl Session<'_> {
                 // Nobody can change them any more.
                 std::future::pending::<()>().await;
             }
-            match self.register(channel, capabilities).await {
+            // Boxed: it is seldom, and would keep its room in every session.
+            match Box::pin(self.register(channel, capabilities)).await {
                 Ok((_, registration)) => {
                     if let Err(error) = self.configure(&registration).await {
                         return error;

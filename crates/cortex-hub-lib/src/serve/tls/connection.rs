@@ -22,16 +22,16 @@ pub(crate) struct TlsConnection {
     pub(super) stream: TlsStream<TcpStream>,
     peer: Peer,
     /// Ends with the trust in the certificate that was shown.
-    revoked: Option<BoxFuture<'static, ()>>,
+    distrusted: Option<BoxFuture<'static, ()>>,
 }
 
 impl TlsConnection {
     pub(super) fn new(
         stream: TlsStream<TcpStream>,
         peer: Peer,
-        revoked: Option<BoxFuture<'static, ()>>,
+        distrusted: Option<BoxFuture<'static, ()>>,
     ) -> Self {
-        Self { stream, peer, revoked }
+        Self { stream, peer, distrusted }
     }
 
     /// Who is at its other end.
@@ -61,12 +61,12 @@ impl AsyncRead for TlsConnection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(revoked) = &mut self.revoked
-            && revoked.as_mut().poll(cx).is_ready()
+        if let Some(distrusted) = &mut self.distrusted
+            && distrusted.as_mut().poll(cx).is_ready()
         {
             // Whoever asks again hears the same.
-            *revoked = Box::pin(std::future::ready(()));
-            let reason = "the authority of the client's certificate is revoked";
+            *distrusted = Box::pin(std::future::ready(()));
+            let reason = "the client's certificate ran out, or its authority is revoked";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason)));
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)
