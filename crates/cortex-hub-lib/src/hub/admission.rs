@@ -173,7 +173,8 @@ impl Hub {
         let node = self.known_node(id).await?;
         check_proof(&node.identity, &proof::token(self.id(), id, challenge), signature)?;
         check_admission(&node)?;
-        self.trust().tokens().issue_node(id, &node.identity, now)
+        let life = self.inner.config.tls.node_token_life();
+        self.trust().tokens().issue_node(id, &node.identity, life, now)
     }
 
     /// Tells whose access token this is.

@@ -35,7 +35,6 @@ use super::Membership;
 use super::Renewed;
 use super::Sealed;
 use super::SealedBundle;
-use super::connect;
 
 const ENROL: &str = "enrol";
 const RENEW: &str = "renew certificate";
@@ -191,9 +190,6 @@ pub(super) fn sealed(message: v1::SignedMessage) -> Sealed {
 
 /// The seam error of a refused call of an enrolled node.
 pub(super) fn call_error(operation: &'static str, status: &Status) -> Error {
-    if connect::is_certificate_refused(status) {
-        return connect::certificate_refused(operation);
-    }
     let error = from_status(operation, status);
     if status.code() == Code::PermissionDenied {
         return error

@@ -15,6 +15,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -33,7 +34,7 @@ const OPERATION: &str = "dial hub";
 /// How the internal names of hubs end.
 const INTERNAL: &str = ".cortex.internal";
 
-/// The code of [`certificate_refused`].
+/// The code of the error where the hub does not take the node's certificate; a new one may help.
 pub(super) const CERTIFICATE_REFUSED: &str = "certificate_refused";
 
 /// The code of the error where another hub answers, or this one with an unknown authority.
@@ -57,7 +58,7 @@ pub(super) enum Door<'a> {
 /// # Errors
 /// `Denied`: `hub_pin_mismatch` where an authority that is not among `roots` signed for the hub,
 /// `hub_certificate_refused` where chain, name or time are not right. `Unavailable`, `Timeout`:
-/// nobody answers. `Invalid`: the configuration cannot be used.
+/// nobody answers; code `certificate_refused` where the hub does not take the node's certificate. `Invalid`: the configuration cannot be used.
 pub(super) async fn dial(to: &Destination, roots: Roots, door: Door<'_>) -> Result<Channel> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = PinnedVerifier::new(roots, Arc::clone(&provider));
@@ -75,7 +76,10 @@ pub(super) async fn dial_by(
     // Boxed: a dial is seldom, and large beside the session that waits for it.
     Box::pin(async {
         let stream = tcp(to).await?;
-        let stream = tls(to, &door.name(to), config, stream).await?;
+        let mut stream = tls(to, &door.name(to), config, stream).await?;
+        if matches!(door, Door::Main(_)) {
+            first_word(to, &mut stream).await?;
+        }
         over(to, stream).await
     })
     .await
@@ -152,6 +156,25 @@ fn tls_config(
     Ok(config)
 }
 
+/// Waits for the hub to say something, and leaves that unread. TLS 1.3 refuses a client's
+/// certificate only behind the handshake, and HTTP/2 does not pass on why a connection failed.
+async fn first_word(to: &Destination, stream: &mut TlsStream<TcpStream>) -> Result<()> {
+    match timeout(limits::HANDSHAKE_TIMEOUT, stream.fill_buf()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) if is_certificate_refused(&error) => {
+            let message = "the hub does not take this node's certificate";
+            Err(Error::new(ErrorKind::Unavailable, OPERATION, message)
+                .with_code(CERTIFICATE_REFUSED)
+                .with_source(error))
+        }
+        Ok(Err(error)) => Err(unreachable_hub(to, error)),
+        Err(_) => {
+            let message = format!("{}:{} says nothing", to.host, to.port);
+            Err(Error::new(ErrorKind::Timeout, OPERATION, message))
+        }
+    }
+}
+
 async fn over(to: &Destination, stream: TlsStream<TcpStream>) -> Result<Channel> {
     let bad = |error: &dyn std::fmt::Display| {
         let message = format!("hub.server_name {:?} cannot be used: {error}", to.server_name);
@@ -179,29 +202,18 @@ async fn over(to: &Destination, stream: TlsStream<TcpStream>) -> Result<Channel>
         std::future::ready(stream.ok_or_else(|| io::Error::other("the connection was lost")))
     });
     endpoint.connect_with_connector(connector).await.map_err(|error| {
-        if is_certificate_refused(&error) {
-            return certificate_refused(OPERATION);
-        }
         Error::new(ErrorKind::Unavailable, OPERATION, format!("HTTP/2 does not start: {error}"))
             .with_source(error)
     })
 }
 
-/// Whether the hub refused the node's certificate: TLS 1.3 says so only after the handshake.
-pub(super) fn is_certificate_refused(failure: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether the hub refused the node's certificate.
+fn is_certificate_refused(failure: &io::Error) -> bool {
     use rustls::AlertDescription as Alert;
-    let mut causes = std::iter::successors(Some(failure), |error| error.source());
-    let alert = causes.find_map(|error| {
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let wrapped = wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match wrapped.or_else(|| error.downcast_ref()) {
-            Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
-            _ => None,
-        }
-    });
+    let inner = failure.get_ref().and_then(|inner| inner.downcast_ref());
     matches!(
-        alert,
-        Some(
+        inner,
+        Some(rustls::Error::AlertReceived(
             Alert::CertificateRequired
                 | Alert::CertificateExpired
                 | Alert::CertificateUnknown
@@ -209,14 +221,8 @@ pub(super) fn is_certificate_refused(failure: &(dyn std::error::Error + 'static)
                 | Alert::UnsupportedCertificate
                 | Alert::UnknownCA
                 | Alert::DecryptError
-        )
+        ))
     )
-}
-
-/// The hub does not take the node's certificate; a new one may help.
-pub(super) fn certificate_refused(operation: &'static str) -> Error {
-    let message = "the hub does not take this node's certificate";
-    Error::new(ErrorKind::Unavailable, operation, message).with_code(CERTIFICATE_REFUSED)
 }
 
 fn unreachable_hub(to: &Destination, error: io::Error) -> Error {
