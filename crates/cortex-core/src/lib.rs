@@ -10,9 +10,11 @@
 //! that every backend passes.
 
 pub mod account;
+pub mod audit;
 mod base64_bytes;
 pub mod bundle;
 pub mod capability;
+pub mod chain;
 pub mod change;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -28,6 +30,7 @@ pub mod node;
 pub mod path;
 pub mod policy;
 pub mod proof;
+pub mod receipt;
 pub mod registry;
 pub mod report;
 pub mod ring;

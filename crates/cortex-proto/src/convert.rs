@@ -4,11 +4,14 @@
 
 pub mod bundle;
 mod capability;
+mod control;
 mod health;
 pub mod policy;
 mod report;
 mod task;
 
+pub use control::ControlAct;
+pub use control::ControlOrder;
 pub use report::parse_ack;
 pub use report::parse_attempt;
 pub use report::parse_report;

@@ -13,6 +13,7 @@ use cortex_core::id::TaskId;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::convert::CancelOrder;
+use cortex_proto::convert::ControlOrder;
 use cortex_proto::convert::TaskOrder;
 use cortex_proto::convert::bundle;
 use cortex_proto::convert::policy;
@@ -63,6 +64,25 @@ impl Plan {
         self.sign(signer, (0, 1), &subject, self.policy.clone(), now)
     }
 
+    /// An order about the node itself; `at` is epoch and sequence, (0, 1) outside of any stream.
+    pub(super) fn sign_control(
+        &self,
+        signer: &NodeSigner,
+        at: (u64, u64),
+        order: ControlOrder,
+        now: Timestamp,
+    ) -> v1::SignedMessage {
+        let subject = Subject {
+            kind: Kind::Control,
+            session: SessionId::from_bytes([0; 16]),
+            task: TaskId::from_bytes([0; 16]),
+            attempt: 0,
+            payload_type: ControlOrder::TYPE,
+        };
+        let payload = v1::ControlRequest::from(order).encode_to_vec().into();
+        self.sign(signer, at, &subject, payload, now)
+    }
+
     /// What goes down a stream; `at` is its epoch and the message's sequence.
     pub(super) fn message(
         &self,
@@ -100,7 +120,7 @@ impl Plan {
     }
 
     /// What the node is to trust from now on; `at` is the stream's epoch and the message's sequence.
-    pub(super) fn control(
+    pub(super) fn tell_trust(
         &self,
         signer: &NodeSigner,
         at: (u64, u64),

@@ -6,11 +6,15 @@ use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Principal;
+use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
+use cortex_core::audit::Object;
 use cortex_core::ring::Act;
 use cortex_core::timestamp::Timestamp;
 
 use super::Hub;
 use super::denied_error;
+use crate::audit::Note;
 use crate::clock;
 use crate::trust::Purpose;
 use crate::trust::RingState;
@@ -66,7 +70,7 @@ impl Hub {
         if act == Act::Activate && !force {
             check_behind(purpose, &self.look_at_trust().nodes_behind)?;
         }
-        self.turn(purpose, act, force).await?;
+        self.turn(Actor::User(who.user), purpose, act, force).await?;
         tracing::info!(user = %who.user, %purpose, %act, force, "keys changed");
         Ok(self.look_at_trust())
     }
@@ -74,27 +78,30 @@ impl Hub {
     /// Revokes the keys whose time is over.
     pub(crate) async fn end_taints(&self, now: Timestamp) {
         for purpose in self.trust().overdue(now) {
-            match self.turn(purpose, Act::Revoke, false).await {
+            match self.turn(Actor::Hub, purpose, Act::Revoke, false).await {
                 Ok(()) => tracing::info!(%purpose, "the former key is revoked"),
                 Err(error) => tracing::error!(%purpose, %error, "a key is not revoked yet"),
             }
         }
     }
 
-    async fn turn(&self, purpose: Purpose, act: Act, early: bool) -> Result<()> {
-        let hub = self.clone();
+    /// Takes a step and records it. Keys are in files, so the record comes behind the step.
+    async fn turn(&self, actor: Actor, purpose: Purpose, act: Act, early: bool) -> Result<()> {
+        let words = if early { format!("{purpose}, forced") } else { purpose.to_string() };
+        let note = Note::of(actor, action_of(act), Object::Hub).detail(words);
+        let (hub, recorder) = (self.clone(), self.clone());
         let turning = tokio::task::spawn_blocking(move || {
             let now = clock::now();
             let step = Step { purpose, act, until: now + hub.overlap(purpose), early };
             hub.trust().turn(&step, now)
         });
-        self.finish(async move {
+        let turned = async move {
             turning.await.unwrap_or_else(|failure| {
                 let message = "the change of keys broke off";
                 Err(Error::new(ErrorKind::Internal, "rotate keys", message).with_source(failure))
             })
-        })
-        .await
+        };
+        self.finish(async move { recorder.recorded(note, turned).await }).await
     }
 
     fn overlap(&self, purpose: Purpose) -> Duration {
@@ -117,6 +124,17 @@ impl Hub {
             nodes_online: links.len(),
             nodes_behind,
         }
+    }
+}
+
+/// What a step is recorded as.
+fn action_of(act: Act) -> Action {
+    match act {
+        Act::Prepare => Action::TrustPrepare,
+        Act::Activate => Action::TrustActivate,
+        Act::Taint => Action::TrustTaint,
+        Act::Revoke => Action::TrustRevoke,
+        Act::Rollback => Action::TrustRollback,
     }
 }
 

@@ -23,6 +23,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::UnixTime;
+use tonic::transport::Channel;
 
 use super::Destination;
 use super::SealedBundle;
@@ -39,7 +40,14 @@ const OPERATION: &str = "get trust bundle";
 pub(super) async fn fetch(to: &Destination, node: NodeId) -> Result<SealedBundle> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let anybody = Arc::new(Anybody(Arc::clone(&provider)));
-    let channel = connect::dial_by(to, Door::Enrolment, provider, anybody).await?;
+    fetch_over(connect::dial_by(to, Door::Enrolment, provider, anybody).await?, node).await
+}
+
+/// Asks for the bundle of `node` on a connection that there is; nothing about the answer is verified.
+///
+/// # Errors
+/// As [`fetch`].
+pub(super) async fn fetch_over(channel: Channel, node: NodeId) -> Result<SealedBundle> {
     let mut client =
         TrustServiceClient::new(channel).max_decoding_message_size(limits::MAX_MESSAGE_BYTES);
     let asked = client.get_bundle(v1::GetBundleRequest { node_id: node.to_string() });

@@ -31,6 +31,7 @@ use super::Status;
 use super::Uplink;
 use super::beat;
 use super::calls;
+use super::calls::Refused;
 use super::calls::Registration;
 use super::connect::Door;
 use super::dial::nobody_takes;
@@ -145,7 +146,15 @@ impl Session<'_> {
         let (member, version) = (&self.uplink.membership, self.uplink.version.as_str());
         let mut is_second = false;
         loop {
-            let token = self.tokens.get(channel).await?;
+            let token = match self.tokens.get(channel).await {
+                Ok(token) => token,
+                Err(Refused { error, verdict }) => {
+                    if let Some(verdict) = verdict {
+                        self.hear(channel, verdict).await?;
+                    }
+                    return Err(error);
+                }
+            };
             let stated = capabilities.borrow_and_update().clone();
             match calls::register(channel.clone(), &token, member, version, stated).await {
                 Err(error) if error.kind() == ErrorKind::Unauthenticated && !is_second => {
@@ -270,9 +279,10 @@ fn closed(closing: &v1::StreamClosing) -> End {
     let message = &closing.message;
     match closing.reason() {
         Reason::Revoked => {
-            let message = format!("the node was locked or removed: {message}");
+            // Nobody signed this. What is to be done about it came signed, just before.
+            let message = format!("the hub takes this node no more: {message}");
             let error = Error::new(ErrorKind::Denied, STREAM, message).with_code("node_revoked");
-            End::Ended(Cause::Terminal, error)
+            End::Ended(Cause::Refused, error)
         }
         Reason::SessionTakenOver => {
             let message = format!("another process uses this node's identity: {message}");
