@@ -185,7 +185,7 @@ class Identity:
 
     def erase(self) -> None:
         """The hub has removed this node: nothing of it stays."""
-        for name in ("member.json", "identity.key"):
+        for name in ("member.json", "identity.key", "trust.bundle"):
             self._member_file.with_name(name).unlink(missing_ok=True)
 
     async def token(self, channel: grpc.aio.Channel) -> str:
