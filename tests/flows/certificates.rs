@@ -69,9 +69,16 @@ async fn by_hub(sandbox: &Sandbox, action: Action) -> Vec<String> {
     records.into_iter().map(|record| record.detail).collect()
 }
 
+/// A task that waits for its node to come back.
+fn patient() -> TaskSpec {
+    let mut spec = TaskSpec::argv(["true"]);
+    spec.queue = true;
+    spec
+}
+
 async fn runs(sandbox: &Sandbox, node: &RunningNode) {
     let session = sandbox.session(&[node]).await;
-    let task = sandbox.run(session, TaskSpec::argv(["true"])).await;
+    let task = sandbox.run(session, patient()).await;
     assert_eq!(task.state, State::Succeeded);
 }
 
@@ -218,9 +225,7 @@ async fn row_13_in_mutual_certificates_run_out_and_authorities_go_without_a_fail
     let work = async {
         let mut done = 0;
         while !over.load(Ordering::Relaxed) {
-            let mut spec = TaskSpec::argv(["true"]);
-            spec.queue = true;
-            let tasks = (0..4).map(|_| sandbox.run(session, spec.clone()));
+            let tasks = (0..4).map(|_| sandbox.run(session, patient()));
             for ended in futures::future::join_all(tasks).await {
                 assert_eq!(ended.state, State::Succeeded, "{ended:?}");
                 done += 1;
