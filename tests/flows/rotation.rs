@@ -154,6 +154,24 @@ async fn row_14_a_node_that_was_away_during_whole_rotations_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn row_14_a_node_that_was_removed_with_keys_that_it_never_saw_believes_it() {
+    let sandbox = Sandbox::start().await;
+    let (node, other) = (sandbox.node("lab").await, sandbox.node("other").await);
+    node.stop().await;
+    for purpose in Purpose::ALL {
+        sandbox.rotate(purpose, 1).await;
+    }
+    sandbox.hub.amend_node(&sandbox.who, "lab", vec![NodeChange::Retire]).await.unwrap();
+    let removed = sandbox.launch(&sandbox.path("lab.yaml"), "lab", |builder| builder);
+    assert_eq!(removed.ended().await.unwrap_err().code(), "node_revoked");
+    for name in ["identity.key", "enrolment.json", "trust.bundle"] {
+        assert!(!sandbox.path("lab-data").join(name).exists(), "{name} is erased");
+    }
+    other.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn row_14_an_older_and_a_forged_bundle_are_refused() {
     let sandbox = Sandbox::start().await;
     let node = sandbox.node("lab").await;
