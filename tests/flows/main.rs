@@ -12,5 +12,6 @@ mod programs;
 mod receipts;
 mod restart;
 mod revocation;
+mod rotation;
 mod sandbox;
 mod tasks;

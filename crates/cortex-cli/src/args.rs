@@ -9,6 +9,7 @@ pub(crate) mod node;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod task;
+pub(crate) mod trust;
 pub(crate) mod value;
 
 use std::path::PathBuf;
@@ -152,6 +153,9 @@ pub(crate) enum Command {
     Token(account::TokenCommand),
     /// Sign in to a hub and remember it as a context; look after your sign-ins.
     Login(account::LoginGroup),
+    /// Look at the hub's own keys, replace them without stopping work.
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// Sign out and forget the tokens of the context.
     Logout,
     /// Print who you are to the hub.

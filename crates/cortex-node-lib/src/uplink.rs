@@ -8,9 +8,11 @@ mod beat;
 mod calls;
 mod connect;
 mod credentials;
+mod dial;
 mod outbox;
 mod payload;
 mod pin;
+mod recovery;
 mod renewal;
 mod session;
 mod state;
@@ -26,6 +28,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use cortex_core::Error;
 use cortex_core::Result;
+use cortex_core::bundle::Bundle;
 use cortex_core::capability::Capabilities;
 use cortex_core::id::BootId;
 use cortex_core::id::HubId;
@@ -49,6 +52,7 @@ pub(crate) use outbox::Admission;
 pub(crate) use outbox::AttemptKey;
 pub(crate) use outbox::Outbox;
 pub(crate) use outbox::Transcript;
+pub(crate) use payload::BUNDLE_TYPE;
 pub(crate) use payload::CANCEL_TYPE;
 pub(crate) use payload::CONTROL_TYPE;
 pub(crate) use payload::ControlAct;
@@ -56,11 +60,15 @@ pub(crate) use payload::ControlOrder;
 pub(crate) use payload::POLICY_TYPE;
 pub(crate) use payload::TASK_TYPE;
 pub(crate) use payload::TaskOrder;
+pub(crate) use payload::read_bundle;
 pub(crate) use payload::read_cancel;
 pub(crate) use payload::read_control;
 pub(crate) use payload::read_policy;
 pub(crate) use payload::read_task;
+pub(crate) use pin::pins_of;
 
+use connect::Door;
+use pin::Roots;
 use session::Session;
 use state::Action;
 use state::Cause;
@@ -77,7 +85,8 @@ pub(crate) struct Destination {
     pub(crate) port: u16,
     /// The name in the hub's certificate.
     pub(crate) server_name: String,
-    /// SHA-256 of the public keys of authorities that may have signed that certificate.
+    /// SHA-256 of the public keys of authorities that may have signed that certificate; for a node
+    /// that has no trust bundle yet.
     pub(crate) pins: Vec<[u8; 32]>,
     /// Certificates of authorities, PEM, in addition to those that the hub presents.
     pub(crate) ca_pem: Option<String>,
@@ -139,12 +148,28 @@ pub(crate) struct Sealed {
     pub(crate) signature: Bytes,
 }
 
+/// A trust bundle as it came; nothing about it is verified.
+#[derive(Debug, Clone)]
+pub(crate) struct SealedBundle {
+    /// The bundle's bytes.
+    pub(crate) bundle: Bytes,
+    /// The signature's bytes.
+    pub(crate) signature: Bytes,
+}
+
 /// What comes down from the hub, in order.
 #[derive(Debug)]
 pub(crate) enum Downlink {
     /// What came outside of a stream, epoch 0, sequence 1: a policy with the configuration, or a
     /// control with a refusal.
     Apart(Sealed),
+    /// A trust bundle that came apart from signed messages.
+    Trust {
+        /// The bundle.
+        bundle: SealedBundle,
+        /// Answered with whether it was taken.
+        taken: oneshot::Sender<bool>,
+    },
     /// A control stream is open; what follows belongs to it.
     Opened {
         /// Its epoch.
@@ -194,6 +219,8 @@ pub(crate) struct Uplink {
     pub(crate) membership: Membership,
     /// What it shows to TLS.
     pub(crate) credentials: Arc<dyn Credentials>,
+    /// The newest bundle: the authorities that may have signed the hub's certificate.
+    pub(crate) trusted: watch::Receiver<Option<Arc<Bundle>>>,
     /// The reports to deliver.
     pub(crate) outbox: Arc<Outbox>,
     /// Takes what comes down.
@@ -282,7 +309,8 @@ pub(crate) async fn enrol(
     loop {
         status.send_replace(Status::Connecting);
         let attempt = async {
-            let channel = connect::dial_for_enrolment(destination).await?;
+            let roots = Roots::configured(destination)?;
+            let channel = connect::dial(destination, roots, Door::Enrolment).await?;
             calls::enrol(channel, key, application).await
         };
         let error = tokio::select! {

@@ -5,11 +5,13 @@ mod audit;
 mod node;
 mod session;
 mod task;
+mod trust;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use session::pairs;
+pub(crate) use trust::KeyRow;
 
 use std::collections::BTreeMap;
 

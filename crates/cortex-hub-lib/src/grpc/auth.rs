@@ -6,6 +6,7 @@ use axum::response::Response as HttpResponse;
 use cortex_core::id::NodeId;
 use cortex_proto::status::to_status;
 use cortex_proto::v1::enrollment_service_server::SERVICE_NAME as ENROLMENT;
+use cortex_proto::v1::trust_service_server::SERVICE_NAME as TRUST;
 use tonic::Request;
 use tonic::Status;
 
@@ -54,12 +55,16 @@ pub(super) fn expect_certificate<T>(
     }
 }
 
-/// Answers whoever came by the door for enrolments as if there were no other service.
+/// Answers whoever came by the door for enrolments as if there were no other services than those
+/// that need neither certificate nor token.
 pub(super) async fn keep_to_door(request: HttpRequest, next: Next) -> HttpResponse {
     let door = request.extensions().get::<Peer>().map_or(Door::Main, |peer| peer.door);
     let service = request.uri().path().split('/').nth(1);
-    if door == Door::Enrolment && service != Some(ENROLMENT) {
-        return Status::unimplemented("by this server name there are enrolments only").into_http();
+    if door == Door::Enrolment && !service.is_some_and(|name| [ENROLMENT, TRUST].contains(&name)) {
+        return Status::unimplemented(
+            "by this server name there are enrolments and trust bundles only",
+        )
+        .into_http();
     }
     next.run(request).await
 }

@@ -15,6 +15,7 @@ use cortex_core::timestamp::Timestamp;
 use cortex_proto::convert::CancelOrder;
 use cortex_proto::convert::ControlOrder;
 use cortex_proto::convert::TaskOrder;
+use cortex_proto::convert::bundle;
 use cortex_proto::convert::policy;
 use cortex_proto::v1;
 use prost::Message as _;
@@ -116,6 +117,25 @@ impl Plan {
                 Body::Ack(v1::ReportAck { attempts })
             }
         }
+    }
+
+    /// What the node is to trust from now on; `at` is the stream's epoch and the message's sequence.
+    pub(super) fn tell_trust(
+        &self,
+        signer: &NodeSigner,
+        at: (u64, u64),
+        bundle: &v1::TrustBundle,
+        now: Timestamp,
+    ) -> v1::hub_message::Body {
+        let subject = Subject {
+            kind: Kind::Control,
+            session: SessionId::from_bytes([0; 16]),
+            task: TaskId::from_bytes([0; 16]),
+            attempt: 0,
+            payload_type: bundle::TYPE,
+        };
+        let payload = bundle.encode_to_vec().into();
+        v1::hub_message::Body::Signed(self.sign(signer, at, &subject, payload, now))
     }
 
     fn sign(

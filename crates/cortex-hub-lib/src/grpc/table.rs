@@ -21,7 +21,7 @@ pub(super) enum Rule {
 }
 
 /// Every call by its path. What is not here is not answered.
-pub(super) const CALLS: [(&str, Rule); 12] = [
+pub(super) const CALLS: [(&str, Rule); 13] = [
     ("/cortex.v1.AgentOrchestrator/ReportHealth", Rule::Node),
     ("/cortex.v1.AgentOrchestrator/SyncConfiguration", Rule::Node),
     ("/cortex.v1.AgentOrchestrator/TaskStream", Rule::Node),
@@ -31,6 +31,7 @@ pub(super) const CALLS: [(&str, Rule); 12] = [
     ("/cortex.v1.EnrollmentService/FinishRenewal", Rule::Anybody),
     ("/cortex.v1.TokenService/IssueToken", Rule::Anybody),
     ("/cortex.v1.TokenService/RequestChallenge", Rule::Anybody),
+    ("/cortex.v1.TrustService/GetBundle", Rule::Anybody),
     ("/grpc.health.v1.Health/Check", Rule::Anybody),
     ("/grpc.health.v1.Health/Watch", Rule::Anybody),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Rule::Anybody),

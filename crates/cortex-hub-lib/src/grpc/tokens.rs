@@ -41,10 +41,11 @@ impl Tokens {
         if error.code() != "node_retired" {
             return status;
         }
-        let signer = self.hub.trust().signer().for_node(node);
+        let following = self.hub.trust().signer().follow(node);
         let order =
             ControlOrder { act: ControlAct::Deregister, reason: error.message().to_owned() };
-        let details = self.plan.sign_control(&signer, (0, 1), order, clock::now()).encode_to_vec();
+        let signed = self.plan.sign_control(following.signer(), (0, 1), order, clock::now());
+        let details = signed.encode_to_vec();
         let (code, words) = (status.code(), status.message().to_owned());
         let metadata = status.metadata().clone();
         Status::with_details_and_metadata(code, words, details.into(), metadata)

@@ -116,12 +116,13 @@ impl Hub {
         self.metrics().enrolments.inc();
         tracing::info!(node = %node.id, name = %node.name, "node enrolled");
         self.inner.feed.announce(Change::Node(std::sync::Arc::new(node.clone())));
-        let key = self.trust().signer().for_node(node.id).verifying_key();
+        let task_keys = self.trust().signer().task_keys(node.id, now);
         let certificate = match tls_key {
             Some(tls_key) => Some(self.certify(node.id, &tls_key, now)?),
             None => None,
         };
-        Ok(Welcome { node, task_keys: vec![key.to_bytes()], certificate })
+        let task_keys = task_keys.iter().map(|key| key.to_bytes()).collect();
+        Ok(Welcome { node, task_keys, certificate })
     }
 
     /// Refuses what no applicant can bring; returns the key for which it wants a certificate.
@@ -215,7 +216,8 @@ impl Hub {
         let node = self.known_node(id).await?;
         check_proof(&node.identity, &proof::token(self.id(), id, challenge), signature)?;
         check_admission(&node)?;
-        self.trust().tokens().issue_node(id, &node.identity, now)
+        let life = self.inner.config.tls.node_token_life();
+        self.trust().tokens().issue_node(id, &node.identity, life, now)
     }
 
     /// Tells whose access token this is.

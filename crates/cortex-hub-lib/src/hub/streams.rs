@@ -29,7 +29,7 @@ use crate::link::Down;
 use crate::link::Link;
 use crate::link::Up;
 use crate::trust::challenge::Subject;
-use crate::trust::signing::NodeSigner;
+use crate::trust::signing::Following;
 
 /// Messages of one node that wait to be taken in; then its stream is not read.
 const NEWS_QUEUE: usize = 64;
@@ -56,7 +56,7 @@ pub(crate) struct Opened {
     pub(crate) link: Arc<Link>,
     pub(crate) down: mpsc::Receiver<Down>,
     pub(crate) up: mpsc::Sender<Up>,
-    pub(crate) signer: NodeSigner,
+    pub(crate) following: Following,
 }
 
 impl Hub {
@@ -125,7 +125,7 @@ impl Hub {
         let (link, down) = Link::new(node.clone(), boot, queue, clock::now());
         let (up, news) = mpsc::channel(NEWS_QUEUE);
         let arrival = Arrival { link: link.clone(), news };
-        let signer = self.trust().signer().for_node(id);
+        let following = self.trust().signer().follow(id);
         self.inner
             .arrivals
             .send(arrival)
@@ -136,7 +136,7 @@ impl Hub {
         self.metrics().nodes_online.set(i64::try_from(self.links().len()).unwrap_or(i64::MAX));
         tracing::info!(node = %id, name = %node.name, epoch = link.epoch, "node online");
         self.inner.feed.announce(Change::Node(node));
-        Ok(Opened { link, down, up, signer })
+        Ok(Opened { link, down, up, following })
     }
 
     /// Takes in changes of the node that were made before its link could be found.

@@ -28,6 +28,7 @@ use super::output;
 use super::sessions;
 use super::tasks;
 use super::tokens;
+use super::trust;
 use super::users;
 
 /// One route: what it does, and who may use it.
@@ -111,6 +112,18 @@ pub(super) fn table() -> Vec<Route> {
         row(Rule::Admin, routes!(users::list)),
         deed(Rule::Admin, &[Action::UserCreate], routes!(users::create)),
         deed(manage, &[Action::UserChange], routes!(users::change)),
+        row(Rule::Admin, routes!(trust::get)),
+        deed(
+            Rule::Admin,
+            &[
+                Action::TrustPrepare,
+                Action::TrustActivate,
+                Action::TrustTaint,
+                Action::TrustRevoke,
+                Action::TrustRollback,
+            ],
+            routes!(trust::turn),
+        ),
     ]
 }
 

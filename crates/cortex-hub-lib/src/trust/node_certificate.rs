@@ -93,8 +93,9 @@ pub fn issue(
     now: Timestamp,
 ) -> Result<NodeCertificate> {
     let issuer = authority.issuer();
-    let leaf = certificate::node(&name_of(hub, node), &key.info, issuer, life, now)?;
-    Ok(NodeCertificate { chain: vec![leaf, issuer.0.clone()], life })
+    let signer = (&issuer.key.certificate, &issuer.key.key);
+    let leaf = certificate::node(&name_of(hub, node), &key.info, signer, life, now)?;
+    Ok(NodeCertificate { chain: vec![leaf, issuer.key.certificate.clone()], life })
 }
 
 /// The node of this hub whose certificate this is; that it is a good one is for TLS to say.

@@ -95,8 +95,19 @@ impl Driver {
         let Some(member) = self.enrolment().await? else { return Ok(()) };
         self.shared.member.send_replace(Some((member.node, member.name.clone())));
         let outbox = Arc::new(Outbox::new());
-        let authority =
-            Authority { hub: member.hub, node: member.node, task_keys: member.task_keys.clone() };
+        let configured = self.parts.config.hub.trust_anchor.map(|anchor| *anchor.key());
+        let authority = Authority {
+            hub: member.hub,
+            node: member.node,
+            task_keys: member.task_keys.clone(),
+            anchor: member.trust_anchor.or(configured),
+            bundle: self.parts.identity.bundle(),
+        };
+        if authority.anchor.is_none() {
+            tracing::warn!(
+                "hub.trust_anchor is missing: this node cannot follow when its hub replaces keys"
+            );
+        }
         let (data_dir, key) = (self.parts.identity.dir().to_path_buf(), self.parts.identity.key());
         let (hub, node) = (member.hub, member.node);
         let credentials = Credentials::new(self.parts.identity.join_state(member));
@@ -117,6 +128,7 @@ impl Driver {
             destination: destination(&self.parts.config),
             membership: Membership { hub, node, boot: BootId::generate(), key },
             credentials: Arc::new(credentials),
+            trusted: runner.trusted(),
             outbox: Arc::clone(&outbox),
             inbox: downlink,
             capabilities: self.parts.discovery.view(),
@@ -225,6 +237,7 @@ impl Driver {
             hub: self.parts.config.hub.id,
             node: enrolled.node,
             name: enrolled.name,
+            trust_anchor: self.parts.config.hub.trust_anchor.map(|anchor| *anchor.key()),
             task_keys: enrolled.task_keys,
             generation: enrolled.generation,
             certificate: enrolled.certificate.map(|issued| kept(issued, number)),

@@ -35,7 +35,7 @@ use super::Enrolled;
 use super::Membership;
 use super::Renewed;
 use super::Sealed;
-use super::connect;
+use super::SealedBundle;
 
 const ENROL: &str = "enrol";
 const RENEW: &str = "renew certificate";
@@ -50,6 +50,7 @@ pub(super) struct Registration {
     pub(super) policy: Sealed,
     pub(super) heartbeat_ms: u32,
     pub(super) node_name: String,
+    pub(super) bundle: Option<SealedBundle>,
 }
 
 /// Why there is no token.
@@ -188,6 +189,7 @@ pub(super) async fn register(
         policy: sealed(policy),
         heartbeat_ms: answer.heartbeat_interval_ms,
         node_name: answer.node_name,
+        bundle: answer.bundle.map(SealedBundle::from),
     })
 }
 
@@ -197,9 +199,6 @@ pub(super) fn sealed(message: v1::SignedMessage) -> Sealed {
 
 /// The seam error of a refused call of an enrolled node.
 pub(super) fn call_error(operation: &'static str, status: &Status) -> Error {
-    if connect::is_certificate_refused(status) {
-        return connect::certificate_refused(operation);
-    }
     let error = from_status(operation, status);
     if status.code() == Code::PermissionDenied {
         return error

@@ -14,7 +14,7 @@ use cortex_core::timestamp::Timestamp;
 
 use super::Uplink;
 use super::calls;
-use super::connect;
+use super::connect::Door;
 use super::credentials::Certificate;
 use super::credentials::Credentials;
 use super::credentials::Current;
@@ -87,7 +87,7 @@ pub(super) async fn keep(uplink: &Uplink) -> Error {
 async fn renew(uplink: &Uplink, generation: u64) -> Result<()> {
     let credentials = Arc::clone(&uplink.credentials);
     let csr = blocking(move || credentials.begin_renewal()).await?;
-    let channel = connect::dial_for_enrolment(&uplink.destination).await?;
+    let channel = uplink.dial(Door::Enrolment).await?;
     let renewed = calls::renew(channel, &uplink.membership, generation, csr).await?;
     let generation = renewed.generation;
     let credentials = Arc::clone(&uplink.credentials);

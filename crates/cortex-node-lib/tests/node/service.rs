@@ -221,6 +221,7 @@ impl v1::agent_orchestrator_server::AgentOrchestrator for Service {
             heartbeat_interval_ms: 1_000,
             hub_time_ms: now().as_millis(),
             node_name: "lab-7".to_owned(),
+            bundle: None,
         }))
     }
 
@@ -275,7 +276,7 @@ async fn converse(
     let message = proof::stream(state.hub, state.node, &CHALLENGE, boot, proven.generation);
     state.verify(&message, &proven.signature)?;
     let epoch = state.epochs.fetch_add(1, Ordering::SeqCst) + 1;
-    let _ = down.send(say(Down::Opened(v1::StreamOpened { epoch }))).await;
+    let _ = down.send(say(Down::Opened(v1::StreamOpened { epoch, bundle: None }))).await;
     let Some(Up::Inventory(inventory)) = next(&mut up).await? else {
         return Err(Status::invalid_argument("expected an inventory"));
     };

@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::HubBuilder;
 use crate::clock;
+use crate::trust::token::NODE_LIFE;
 
 const OWN: NodeId = NodeId::from_bytes([1; 16]);
 const OTHER: NodeId = NodeId::from_bytes([2; 16]);
@@ -74,7 +75,8 @@ impl Rig {
 
     fn node_token(&self, issued_ago: Duration) -> String {
         let tokens = self.hub.trust().tokens();
-        let issued = tokens.issue_node(OWN, &IDENTITY, clock::now() - issued_ago).unwrap();
+        let issued =
+            tokens.issue_node(OWN, &IDENTITY, NODE_LIFE, clock::now() - issued_ago).unwrap();
         issued.token.expose_secret().to_owned()
     }
 }

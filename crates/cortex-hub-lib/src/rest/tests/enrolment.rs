@@ -36,6 +36,7 @@ use crate::hub::Opened;
 use crate::hub::StreamClaim;
 use crate::link::CloseReason;
 use crate::trust::invites::InviteToken;
+use crate::trust::token::NODE_LIFE;
 
 const CHALLENGE: &str = "/api/nodes/cert-request/challenge";
 pub(super) const FINISH: &str = "/api/nodes/cert-request";
@@ -282,7 +283,7 @@ async fn open(rig: &Rig, id: NodeId, generation: u64) -> cortex_core::Result<Ope
         tokio::task::yield_now().await;
     }
     let now = crate::clock::now();
-    let issued = tokens.issue_node(id, &key.verifying_key().to_bytes(), now).unwrap();
+    let issued = tokens.issue_node(id, &key.verifying_key().to_bytes(), NODE_LIFE, now).unwrap();
     let token = rig.hub.authenticate_node(issued.token.expose_secret())?;
     let (nonce, boot) = (rig.hub.stream_challenge(id).unwrap(), BootId::generate());
     let proven = proof::stream(rig.hub.id(), id, &nonce, boot, generation);
