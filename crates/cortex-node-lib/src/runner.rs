@@ -45,6 +45,7 @@ use crate::uplink::Outbox;
 use crate::uplink::Sealed;
 
 pub(crate) use drain::Drained;
+pub(crate) use guard::is_removal;
 
 use attempt::Attempt;
 use attempt::Stop;

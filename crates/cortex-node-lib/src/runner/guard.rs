@@ -14,6 +14,7 @@ use sha2::Sha256;
 use crate::uplink::AttemptKey;
 use crate::uplink::CANCEL_TYPE;
 use crate::uplink::CONTROL_TYPE;
+use crate::uplink::ControlAct;
 use crate::uplink::ControlOrder;
 use crate::uplink::POLICY_TYPE;
 use crate::uplink::Sealed;
@@ -65,6 +66,12 @@ pub(super) enum Ruling {
     Reject { key: AttemptKey, mandate: Mandate, rule: String, reason: String },
     /// Nothing; it was logged.
     Ignore,
+}
+
+/// Whether this is the hub's own word that it has removed the node, said outside of a stream.
+pub(crate) fn is_removal(authority: &Authority, sealed: Sealed, now: Timestamp) -> bool {
+    let ruling = Guard::new(authority.clone()).judge_apart(sealed, now);
+    matches!(ruling, Ruling::Obey(Order::Control(order)) if order.act == ControlAct::Deregister)
 }
 
 impl Guard {

@@ -89,14 +89,14 @@ impl Session<'_> {
         let channel = connect::dial(&self.uplink.destination, joined.certificate).await?;
         let mut capabilities = self.uplink.capabilities.clone();
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
-        self.deliver(Downlink::Apart(registration.policy)).await?;
+        self.uplink.deliver(Downlink::Apart(registration.policy)).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
         let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
         let mut open =
             self.open(channel.clone(), &token, joined.generation, upstream, control).await?;
         // What an earlier stream still brought is taken first, so that the inventory is complete.
         let (taken, is_taken) = oneshot::channel();
-        self.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
+        self.uplink.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
         is_taken.await.map_err(|_| nobody_takes())?;
         let (generation, known) = self.uplink.outbox.begin();
         let attempts = known.into_iter().map(v1::AttemptStatus::from).collect();
@@ -141,7 +141,7 @@ impl Session<'_> {
                 Ok(token) => token,
                 Err(Refused { error, verdict }) => {
                     if let Some(verdict) = verdict {
-                        self.deliver(Downlink::Apart(verdict)).await?;
+                        self.uplink.deliver(Downlink::Apart(verdict)).await?;
                     }
                     return Err(error);
                 }
@@ -202,17 +202,15 @@ impl Session<'_> {
             }
             match self.register(channel, capabilities).await {
                 Ok((_, registration)) => {
-                    if let Err(error) = self.deliver(Downlink::Apart(registration.policy)).await {
+                    if let Err(error) =
+                        self.uplink.deliver(Downlink::Apart(registration.policy)).await
+                    {
                         return error;
                     }
                 }
                 Err(error) => return error,
             }
         }
-    }
-
-    async fn deliver(&self, downlink: Downlink) -> Result<()> {
-        deliver(self.uplink, downlink).await
     }
 }
 
@@ -229,11 +227,7 @@ fn compare_clocks(hub_time_ms: i64) {
     }
 }
 
-async fn deliver(uplink: &Uplink, downlink: Downlink) -> Result<()> {
-    uplink.inbox.send(downlink).await.map_err(|_| nobody_takes())
-}
-
-fn nobody_takes() -> Error {
+pub(super) fn nobody_takes() -> Error {
     Error::new(ErrorKind::Internal, STREAM, "nobody takes what the hub sends")
 }
 
@@ -250,7 +244,7 @@ async fn read(uplink: &Uplink, inbound: &mut Streaming<v1::HubMessage>) -> End {
         };
         match body {
             Some(Down::Signed(message)) => {
-                let delivered = deliver(uplink, Downlink::Signed(calls::sealed(message))).await;
+                let delivered = uplink.deliver(Downlink::Signed(calls::sealed(message))).await;
                 if let Err(error) = delivered {
                     return End::Ended(Cause::Passing, error);
                 }
