@@ -10,6 +10,7 @@ mod drain;
 mod guard;
 mod journal;
 mod leftover;
+mod measure;
 mod place;
 mod witness;
 
@@ -46,6 +47,7 @@ use crate::uplink::Sealed;
 
 pub(crate) use drain::Drained;
 pub(crate) use guard::is_removal;
+pub use measure::journal_times;
 
 use attempt::Attempt;
 use attempt::Stop;

@@ -68,7 +68,7 @@ fn false_hub(bench: &Bench, name: &str) -> Running {
         .command("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
         .args(["-keyout", "false.key", "-out", "false.pem", "-days", "2", "-subj", "/CN=hub"])
-        .args(["-addext", &names])
+        .args(["-addext", &names, "-addext", "basicConstraints=critical,CA:FALSE"])
         .output()
         .expect("openssl is installed");
     assert!(made.status.success(), "{made:?}");

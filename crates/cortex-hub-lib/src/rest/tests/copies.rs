@@ -95,7 +95,12 @@ async fn row_09_the_newest_stream_wins_and_flapping_locks_the_node() {
 async fn row_09_the_result_of_a_stream_that_was_replaced_is_not_taken() {
     let rig = Rig::start().await;
     let mut node = rig.node("lab").await;
-    rig.call("POST", "/api/sessions/default/dispatch", Some(json!({"argv": ["ls"], "node": "lab"}))).await;
+    rig.call(
+        "POST",
+        "/api/sessions/default/dispatch",
+        Some(json!({"argv": ["ls"], "node": "lab"})),
+    )
+    .await;
     let task = node.task().await;
     node.start(&task).await;
     let path = format!("/api/tasks/{}", task.id);
