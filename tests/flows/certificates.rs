@@ -86,7 +86,7 @@ fn enrolment(dir: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(dir.join("enrolment.json")).unwrap()).unwrap()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_file() {
@@ -157,6 +157,23 @@ async fn a_renewal_that_a_crash_cut_off_is_brought_to_its_end() {
     assert_eq!((known.join.generation, known.admission), (2, Admission::Active));
     assert_eq!(enrolment(&dir)["generation"], 2);
     node.stop().await;
+    sandbox.stop().await;
+}
+
+/// Without a good certificate it gets no further than the door, and is told there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_removed_while_its_certificate_ran_out_erases_itself() {
+    let sandbox = Sandbox::with_config(mutual(1)).await;
+    let node = sandbox.node("lab").await;
+    node.stop().await;
+    let dir = sandbox.path("lab-data");
+    let ends: Timestamp = enrolment(&dir)["certificate"]["to"].as_str().unwrap().parse().unwrap();
+    sandbox.hub.amend_node(&sandbox.who, "lab", vec![NodeChange::Retire]).await.unwrap();
+    let left = ends.since(Timestamp::from(std::time::SystemTime::now()));
+    tokio::time::sleep(left + Duration::from_millis(10)).await;
+    let error = sandbox.restart_node("lab").ended().await.expect_err("it is no node any more");
+    assert_eq!(error.code(), "node_revoked");
+    assert!(!dir.join("identity.key").exists() && !dir.join("enrolment.json").exists());
     sandbox.stop().await;
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod admission;
 mod certificates;
 mod handshakes;
+mod identity;
 mod impersonation;
 mod interop;
 mod programs;

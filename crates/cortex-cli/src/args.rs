@@ -228,6 +228,8 @@ pub(crate) struct NodeGlobals {
 pub(crate) enum NodeProgramCommand {
     /// Enrol if needed, connect, run tasks until told to stop.
     Run(node::RunArgs),
+    /// Replace the key with which the node proves who it is, while the node is stopped.
+    RotateIdentity(node::RotateArgs),
     /// Print the node's configuration.
     #[command(subcommand)]
     Config(node::NodeConfigCommand),

@@ -117,6 +117,7 @@ fn run_command(program: &Program, command: Command) -> Result<Exit> {
 fn run_node_command(program: &Program, command: NodeProgramCommand) -> Result<Exit> {
     match command {
         NodeProgramCommand::Run(args) => command::node_run::run(program, &args),
+        NodeProgramCommand::RotateIdentity(args) => command::node_run::rotate(program, &args),
         NodeProgramCommand::Config(NodeConfigCommand::Show(args)) => {
             command::config::show_node(program, &args.config, args.origin)
         }
@@ -137,7 +138,10 @@ fn finish(program: &Program, result: Result<Exit>) -> ExitCode {
 }
 
 /// One thread: a client command waits more than it works, and starting threads takes its time.
-fn small_runtime() -> Result<Runtime> {
+///
+/// # Errors
+/// The system gives no threads.
+pub(crate) fn small_runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

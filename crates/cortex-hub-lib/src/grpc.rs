@@ -36,7 +36,7 @@ pub(crate) async fn routes(hub: &Hub) -> cortex_core::Result<Routes> {
         AgentOrchestratorServer::new(Orchestrator::new(hub.clone(), Arc::clone(&plan)))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let enrollment = EnrollmentServiceServer::new(Enrollment::new(hub.clone()))
+    let enrollment = EnrollmentServiceServer::new(Enrollment::new(hub.clone(), Arc::clone(&plan)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let tokens = TokenServiceServer::new(Tokens::new(hub.clone(), plan))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);

@@ -72,6 +72,8 @@ pub(crate) enum CloseReason {
     Removed,
     /// The hub shuts down.
     Shutdown,
+    /// The node's identity key was replaced; the stream was opened with the old one.
+    Rekeyed,
     /// Nothing was heard for too long.
     Silent,
     /// The node broke the protocol.
@@ -95,6 +97,7 @@ impl CloseReason {
             CloseReason::Locked => "the node was locked",
             CloseReason::Removed => "the node was removed",
             CloseReason::Shutdown => "the hub shuts down",
+            CloseReason::Rekeyed => "the node's identity key was replaced",
             CloseReason::Silent => "no heartbeat came for too long",
             CloseReason::Protocol(fault) => fault,
         }

@@ -5,6 +5,7 @@
 //! | file | what |
 //! |---|---|
 //! | `identity.key` | the Ed25519 key, made at the first start; mode 0600 |
+//! | `identity-next.key` | the key that is to take its place, while the hub is asked for that |
 //! | `enrolment.json` | hub, its trust anchor, node id, name, first task keys, generation and certificate, once enrolled |
 //! | `tls-N.key` | the P-256 key of the certificate of generation N; mode 0600 |
 //! | `trust.bundle` | the newest trust bundle, as it was signed: 64 bytes of signature, then the bundle |
@@ -12,6 +13,7 @@
 
 mod files;
 mod join;
+mod next_key;
 mod tls_key;
 
 use std::fmt;
@@ -39,6 +41,7 @@ pub(crate) use join::JoinState;
 pub(crate) use tls_key::TlsKey;
 
 const KEY_FILE: &str = "identity.key";
+const NEXT_KEY_FILE: &str = "identity-next.key";
 const ENROLMENT_FILE: &str = "enrolment.json";
 const BUNDLE_FILE: &str = "trust.bundle";
 const LOCK_FILE: &str = "lock";
@@ -104,10 +107,9 @@ impl Identity {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         files::make_private_dir(dir).map_err(|error| cannot(dir, "make", error))?;
         let lock = lock(dir)?;
-        let key = match files::read_private(&dir.join(KEY_FILE)) {
-            Ok(Some(text)) => read_key(dir, &text)?,
-            Ok(None) => make_key(dir)?,
-            Err(error) => return Err(cannot(&dir.join(KEY_FILE), "read", error)),
+        let key = match read_key(&dir.join(KEY_FILE))? {
+            Some(key) => key,
+            None => make_key(&dir.join(KEY_FILE))?,
         };
         let enrolment = match files::read_private(&dir.join(ENROLMENT_FILE)) {
             Ok(text) => text.map(|text| read_enrolment(dir, &text)).transpose()?,
@@ -185,9 +187,12 @@ impl Identity {
     /// # Errors
     /// `Denied`: a file cannot be removed.
     pub(crate) fn erase(&self) -> Result<()> {
-        for name in [ENROLMENT_FILE, KEY_FILE, BUNDLE_FILE, JOURNAL_FILE] {
+        for name in [ENROLMENT_FILE, KEY_FILE, NEXT_KEY_FILE, BUNDLE_FILE, JOURNAL_FILE] {
             let path = self.dir.join(name);
-            files::erase(&path).map_err(|error| cannot(&path, "erase", error))?;
+            // What a crash has left of a new one is erased too.
+            for path in [path.with_extension("new"), path] {
+                files::erase(&path).map_err(|error| cannot(&path, "erase", error))?;
+            }
         }
         TlsKey::erase_all(&self.dir)
     }
@@ -225,23 +230,26 @@ fn lock(dir: &Path) -> Result<Lock> {
     Ok(Lock(file))
 }
 
-fn make_key(dir: &Path) -> Result<SigningKey> {
+/// Makes a key in a file that is not there yet: once this returns, it survives a crash.
+fn make_key(path: &Path) -> Result<SigningKey> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut_slice()).map_err(|error| {
         let message = format!("the system gives no random bytes: {error}");
         Error::new(ErrorKind::Internal, OPERATION, message)
     })?;
     let text = Zeroizing::new(hex::encode(seed.as_slice()));
-    let path = dir.join(KEY_FILE);
-    files::create_private(&path, text.as_bytes()).map_err(|error| cannot(&path, "write", error))?;
+    files::create_private(path, text.as_bytes()).map_err(|error| cannot(path, "write", error))?;
     Ok(SigningKey::from_bytes(&seed))
 }
 
-fn read_key(dir: &Path, text: &[u8]) -> Result<SigningKey> {
+/// Reads the key of a file; `None` where there is no such file.
+fn read_key(path: &Path) -> Result<Option<SigningKey>> {
+    let text = files::read_private(path).map_err(|error| cannot(path, "read", error))?;
+    let Some(text) = text.map(Zeroizing::new) else { return Ok(None) };
     let mut seed = Zeroizing::new([0; 32]);
     hex::decode_to_slice(text.trim_ascii(), seed.as_mut_slice())
-        .map_err(|_| broken(&dir.join(KEY_FILE), "it is no key"))?;
-    Ok(SigningKey::from_bytes(&seed))
+        .map_err(|_| broken(path, "it is no key"))?;
+    Ok(Some(SigningKey::from_bytes(&seed)))
 }
 
 fn read_enrolment(dir: &Path, text: &[u8]) -> Result<Enrolment> {

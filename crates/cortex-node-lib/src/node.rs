@@ -2,6 +2,7 @@
 
 mod credentials;
 mod driver;
+mod rekey;
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -5,6 +5,7 @@
 //! not the node is connected; their reports wait in the outbox.
 
 mod attempt;
+mod authority;
 mod console;
 mod drain;
 mod guard;
@@ -23,12 +24,9 @@ use std::time::SystemTime;
 
 use cortex_core::Result;
 use cortex_core::bundle::Bundle;
-use cortex_core::id::HubId;
-use cortex_core::id::NodeId;
 use cortex_core::receipt::Output;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Outcome;
-use ed25519_dalek::VerifyingKey;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -47,7 +45,9 @@ use crate::uplink::Outbox;
 use crate::uplink::Sealed;
 use crate::uplink::SealedBundle;
 
+pub(crate) use authority::Authority;
 pub(crate) use drain::Drained;
+pub(crate) use guard::is_removal;
 pub use measure::journal_times;
 
 use attempt::Attempt;
@@ -74,21 +74,6 @@ const MOST_WAITING: usize = 1024;
 
 /// How often the journal is told what was acknowledged, where nothing else makes it write.
 const TIDY_EVERY: Duration = Duration::from_millis(500);
-
-/// Whom the runner obeys.
-#[derive(Debug, Clone)]
-pub(crate) struct Authority {
-    /// The hub that the node enrolled with.
-    pub(crate) hub: HubId,
-    /// The node itself.
-    pub(crate) node: NodeId,
-    /// The keys that sign for it while there is no bundle.
-    pub(crate) task_keys: Vec<VerifyingKey>,
-    /// The key that signs bundles; without it, none is taken.
-    pub(crate) anchor: Option<VerifyingKey>,
-    /// The newest bundle: whom the node trusts now.
-    pub(crate) bundle: Option<Arc<Bundle>>,
-}
 
 /// What attempts need to run; shared by all of them.
 #[derive(Debug)]

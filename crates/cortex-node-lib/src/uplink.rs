@@ -11,8 +11,10 @@ mod credentials;
 mod dial;
 mod outbox;
 mod payload;
+mod persistence;
 mod pin;
 mod recovery;
+mod rekey;
 mod renewal;
 mod session;
 mod state;
@@ -43,6 +45,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
+pub(crate) use connect::MISMATCH;
 pub(crate) use credentials::Certificate;
 pub(crate) use credentials::Credentials;
 pub(crate) use credentials::Current;
@@ -65,13 +68,17 @@ pub(crate) use payload::read_cancel;
 pub(crate) use payload::read_control;
 pub(crate) use payload::read_policy;
 pub(crate) use payload::read_task;
+pub(crate) use persistence::Persistence;
 pub(crate) use pin::pins_of;
+pub(crate) use recovery::fetch as newest_bundle;
+pub(crate) use rekey::Rekey;
+pub(crate) use rekey::Rekeyed;
+pub(crate) use rekey::rekey;
 
 use connect::Door;
 use pin::Roots;
 use session::Session;
 use state::Action;
-use state::Cause;
 use state::Event;
 use state::Reconnect;
 use token::Tokens;
@@ -291,50 +298,19 @@ impl Uplink {
     }
 }
 
-/// Enrols with the hub: dials until it answers, and sends the secret only to the right one.
+/// Enrols with the hub, once; the secret is sent only to the right one.
 ///
 /// # Errors
 /// `Denied`: `hub_pin_mismatch` or `hub_mismatch` where another hub answers (the secret was not
-/// sent), `invite_…` where the hub refuses the invite. The last error where the limit of attempts
-/// is reached. `Ok(None)`: `leave` got a reason first.
+/// sent), `invite_…` where the hub refuses the invite.
 pub(crate) async fn enrol(
     destination: &Destination,
     key: &SigningKey,
     application: &Application<'_>,
-    reconnect_limit: Option<u32>,
-    status: &watch::Sender<Status>,
-    mut leave: watch::Receiver<Option<String>>,
-) -> Result<Option<Enrolled>> {
-    let mut reconnect = Reconnect::new(reconnect_limit);
-    loop {
-        status.send_replace(Status::Connecting);
-        let attempt = async {
-            let roots = Roots::configured(destination)?;
-            let channel = connect::dial(destination, roots, Door::Enrolment).await?;
-            calls::enrol(channel, key, application).await
-        };
-        let error = tokio::select! {
-            enrolled = attempt => match enrolled {
-                Ok(enrolled) => return Ok(Some(enrolled)),
-                Err(error) => error,
-            },
-            _ = leave.wait_for(Option::is_some) => return Ok(None),
-        };
-        let cause = Cause::of(&error, true);
-        match reconnect.on(Event::Ended(cause), Instant::now(), jitter()) {
-            Action::GiveUp => {
-                status.send_replace(Status::Stopped { reason: error.to_string() });
-                return Err(error);
-            }
-            Action::Wait(span) => {
-                tracing::warn!(%error, wait = ?span, "cannot enrol yet");
-                if !pause(span, &error, status, &mut leave).await {
-                    return Ok(None);
-                }
-            }
-            Action::Stay => {}
-        }
-    }
+) -> Result<Enrolled> {
+    let roots = Roots::configured(destination)?;
+    let channel = connect::dial(destination, roots, Door::Enrolment).await?;
+    calls::enrol(channel, key, application).await
 }
 
 /// Waits, and says so; false where the node is to leave.

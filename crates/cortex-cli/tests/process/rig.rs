@@ -32,6 +32,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Running(Child);
 
 impl Running {
+    /// Takes a process that was just started.
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.0);
@@ -115,6 +120,11 @@ impl Bench {
     /// Where the hub's API is.
     pub(crate) fn http(&self) -> &str {
         &self.http
+    }
+
+    /// Where nodes dial the hub.
+    pub(crate) fn grpc(&self) -> &str {
+        &self.grpc
     }
 
     /// The link that signs the first admin in, once.

@@ -22,6 +22,7 @@ use rustix::process::setrlimit;
 
 use crate::rig::Bench;
 use crate::rig::CLI;
+use crate::rig::NODE;
 use crate::rig::stdout;
 
 const PASSWORD: &str = "correct horse 51 battery";
@@ -146,6 +147,16 @@ fn whole_run(bench: &mut Bench, seen: &mut Seen) -> Vec<String> {
     let invite = bench.read("lab.yaml");
     let invite = invite.split(|c: char| c.is_whitespace() || c == '"');
     secrets.extend(invite.filter(|word| word.starts_with("cxi1.")).map(ToOwned::to_owned));
+    let mut node = bench.start_node("lab");
+    bench.until_status("lab", "online");
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(), Some(0));
+    secrets.push(bench.read("lab-data/identity.key"));
+    let mut rotate = bench.command(NODE);
+    rotate.args(["rotate-identity", "-vv", "--config", "lab.yaml", "--data-dir", "lab-data"]);
+    let rotated = rotate.output().expect("the command runs");
+    assert!(rotated.status.success(), "{rotated:?}");
+    seen.note(&rotated);
     let _node = bench.start_node("lab");
     bench.until_status("lab", "online");
     seen.note(&bench.run(&["exec", "lab", "--", "echo", "done"]));

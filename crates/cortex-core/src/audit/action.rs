@@ -65,6 +65,8 @@ actions! {
     NodeSuspect = "node.suspect",
     /// A node got its next certificate.
     NodeRenew = "node.renew",
+    /// A node replaced its identity key; the detail names both.
+    NodeRekey = "node.rekey",
     /// A node was removed for ever.
     NodeRemove = "node.remove",
     /// A session was made.

@@ -146,7 +146,7 @@ fn closing(reason: &CloseReason) -> Body {
     use v1::stream_closing::Reason;
     let message = reason.words().to_owned();
     let reason = match reason {
-        CloseReason::TakenOver => Reason::SessionTakenOver,
+        CloseReason::TakenOver | CloseReason::Rekeyed => Reason::SessionTakenOver,
         CloseReason::Locked | CloseReason::Removed => Reason::Revoked,
         CloseReason::Shutdown | CloseReason::Silent => Reason::Shutdown,
         CloseReason::Protocol(_) => Reason::Protocol,

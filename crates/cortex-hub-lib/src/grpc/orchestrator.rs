@@ -181,7 +181,7 @@ async fn take_beats(
         let Ok(Some(beat)) = beat else { return };
         let taken = match expect_own(&token, &beat.node_id) {
             Ok(()) => {
-                let beaten = hub.beat(token.node, beat.epoch, Health::from(&beat)).await;
+                let beaten = hub.beat(&token, beat.epoch, Health::from(&beat)).await;
                 beaten.map_err(|error| to_status(&error))
             }
             Err(status) => Err(status),

@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod copies;
 mod description;
 mod enrolment;
 mod grants;

@@ -71,6 +71,10 @@ impl TlsPublicKey {
         let info = SubjectPublicKeyInfo::from_der(raw).ok();
         let info = info.filter(|info| *info.algorithm() == rcgen::PKCS_ECDSA_P256_SHA256);
         let info = info.ok_or_else(|| unusable("is not for a P-256 key"))?;
+        if info.subject_public_key_info() != raw {
+            // One key would have several digests.
+            return Err(unusable("has its key in a form of its own"));
+        }
         Ok(Self { info, digest: Sha256::digest(raw).into() })
     }
 

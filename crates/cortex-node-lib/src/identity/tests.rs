@@ -96,8 +96,11 @@ fn of_a_removed_node_no_key_is_left() {
     identity.first_tls_key().unwrap();
     identity.keep(enrolment()).unwrap();
     identity.join_state(enrolment()).begin().unwrap();
-    std::fs::write(dir.join("tls-3.new"), "what a crash left").unwrap();
+    identity.begin_rekey().unwrap();
     identity.keep_bundle(&bundle(1).to_bytes(), &[0; 64]).unwrap();
+    for file in ["tls-3.new", "identity.new", "identity-next.new"] {
+        std::fs::write(dir.join(file), "what a crash left").unwrap();
+    }
     identity.erase().unwrap();
     let left = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(left.collect::<Vec<_>>(), [LOCK_FILE]);
@@ -135,6 +138,39 @@ fn nothing_secret_is_printed() {
     let secret = std::fs::read_to_string(root.path().join(KEY_FILE)).unwrap();
     assert_eq!(secret.len(), 64);
     assert!(!format!("{identity:?}").contains(&secret));
+}
+
+#[test]
+fn a_change_of_the_key_that_was_cut_off_goes_on_with_its_key() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    let identity = Identity::open(dir).unwrap();
+    let old = identity.key().verifying_key();
+    assert!(identity.next_key().unwrap().is_none());
+    let next = identity.begin_rekey().unwrap().verifying_key();
+    assert_eq!(mode(&dir.join(NEXT_KEY_FILE)), 0o600);
+    drop(identity);
+
+    let mut identity = Identity::open(dir).unwrap();
+    assert_eq!(identity.key().verifying_key(), old, "until the hub has answered");
+    let begun = identity.begin_rekey().unwrap();
+    assert_eq!(begun.verifying_key(), next);
+    // Somebody still has the old file open: what was in it is gone all the same.
+    let mut held = File::open(dir.join(KEY_FILE)).unwrap();
+    identity.finish_rekey(begun).unwrap();
+    assert_eq!(identity.key().verifying_key(), next);
+    let mut left = Vec::new();
+    std::io::Read::read_to_end(&mut held, &mut left).unwrap();
+    assert_eq!(left, [0; 64]);
+    drop(identity);
+
+    let identity = Identity::open(dir).unwrap();
+    assert_eq!(identity.key().verifying_key(), next);
+    assert!(identity.next_key().unwrap().is_none());
+    identity.begin_rekey().unwrap();
+    identity.abandon_rekey().unwrap();
+    assert!(identity.next_key().unwrap().is_none());
+    assert_eq!(mode(&dir.join(KEY_FILE)), 0o600);
 }
 
 fn certificate(key: u64) -> Certificate {

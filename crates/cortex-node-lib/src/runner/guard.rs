@@ -20,6 +20,7 @@ use crate::uplink::AttemptKey;
 use crate::uplink::BUNDLE_TYPE;
 use crate::uplink::CANCEL_TYPE;
 use crate::uplink::CONTROL_TYPE;
+use crate::uplink::ControlAct;
 use crate::uplink::ControlOrder;
 use crate::uplink::POLICY_TYPE;
 use crate::uplink::Sealed;
@@ -77,6 +78,12 @@ pub(super) enum Ruling {
     Ignore,
 }
 
+/// Whether this is the hub's own word that it has removed the node, said outside of a stream.
+pub(crate) fn is_removal(authority: &Authority, sealed: Sealed, now: Timestamp) -> bool {
+    let ruling = Guard::new(authority.clone()).judge_apart(sealed, now);
+    matches!(ruling, Ruling::Obey(Order::Control(order)) if order.act == ControlAct::Deregister)
+}
+
 impl Guard {
     pub(super) fn new(authority: Authority) -> Self {
         Self { authority, epoch: 0, last_sequence: 0, policy: [0; 32], refused: 0 }
@@ -125,23 +132,12 @@ impl Guard {
         }
     }
 
-    /// Verifies a bundle, and trusts from now on what it says. `None`: the node trusts that
-    /// already, or has no anchor to verify bundles with.
+    /// Takes a bundle as [`Authority::trust`] does.
     pub(super) fn trust(
         &mut self,
         sealed: &SealedBundle,
     ) -> Result<Option<Arc<Bundle>>, bundle::Refusal> {
-        let Authority { hub, node, ref anchor, ref bundle, .. } = self.authority;
-        let Some(anchor) = anchor else { return Ok(None) };
-        let held = bundle.as_deref();
-        let expected = bundle::Expected { anchor, hub, node, held };
-        let newest = bundle::verify(&sealed.bundle, &sealed.signature, &expected)?;
-        if held == Some(&newest) {
-            return Ok(None);
-        }
-        let newest = Arc::new(newest);
-        self.authority.bundle = Some(Arc::clone(&newest));
-        Ok(Some(newest))
+        self.authority.trust(sealed)
     }
 
     /// The keys that may sign for the node at `now`.

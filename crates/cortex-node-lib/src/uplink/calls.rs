@@ -53,7 +53,7 @@ pub(super) struct Registration {
     pub(super) bundle: Option<SealedBundle>,
 }
 
-/// Why there is no token.
+/// Why a node gets nothing.
 pub(super) struct Refused {
     pub(super) error: Error,
     /// What the hub has to say about it with its signature.
@@ -126,7 +126,7 @@ pub(super) async fn renew(
     member: &Membership,
     generation: u64,
     csr: Vec<u8>,
-) -> Result<Renewed> {
+) -> Result<Renewed, Refused> {
     let mut client = EnrollmentServiceClient::new(channel)
         .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
@@ -142,7 +142,8 @@ pub(super) async fn renew(
         csr_der: csr.into(),
         signature: member.key.sign(&proven).to_vec().into(),
     };
-    let answer = within(RENEW, client.finish_renewal(finish)).await?;
+    let answer = limited(RENEW, client.finish_renewal(finish)).await?;
+    let answer = answer.map_err(|status| refused(RENEW, &status))?.into_inner();
     let issued = answer.certificate.and_then(read_certificate);
     let issued = issued.ok_or_else(|| unusable(RENEW, "the hub gave no certificate"))?;
     Ok(Renewed { generation: answer.generation, issued })
@@ -161,7 +162,7 @@ pub(super) async fn issue_token(channel: Channel, member: &Membership) -> Result
     let issue =
         v1::IssueTokenRequest { node_id, challenge: asked.challenge, signature: signature.into() };
     let answer = limited(TOKEN, client.issue_token(issue)).await?;
-    let issued = answer.map_err(|status| refused_token(&status))?.into_inner();
+    let issued = answer.map_err(|status| refused(TOKEN, &status))?.into_inner();
     let mut token = AsciiMetadataValue::try_from(format!("Bearer {}", issued.access_token))
         .map_err(|_| unusable(TOKEN, "the access token is no header value"))?;
     token.set_sensitive(true);
@@ -261,10 +262,11 @@ fn read_certificate(wire: v1::NodeCertificate) -> Option<super::Issued> {
     (!chain.is_empty()).then_some(super::Issued { chain, life })
 }
 
-fn refused_token(status: &Status) -> Refused {
+/// Reads a refusal, with what the hub has signed about it.
+pub(super) fn refused(operation: &'static str, status: &Status) -> Refused {
     let verdict = v1::SignedMessage::decode(status.details()).ok();
     let verdict = verdict.filter(|message| !message.envelope.is_empty()).map(sealed);
-    Refused { error: call_error(TOKEN, status), verdict }
+    Refused { error: call_error(operation, status), verdict }
 }
 
 impl From<Error> for Refused {

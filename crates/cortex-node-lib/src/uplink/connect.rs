@@ -38,7 +38,7 @@ const INTERNAL: &str = ".cortex.internal";
 pub(super) const CERTIFICATE_REFUSED: &str = "certificate_refused";
 
 /// The code of the error where another hub answers, or this one with an unknown authority.
-pub(super) const MISMATCH: &str = "hub_pin_mismatch";
+pub(crate) const MISMATCH: &str = "hub_pin_mismatch";
 
 const ALPN: &[u8] = b"h2";
 

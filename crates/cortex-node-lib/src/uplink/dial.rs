@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tonic::transport::Channel;
 
 use super::Downlink;
+use super::Sealed;
 use super::SealedBundle;
 use super::Uplink;
 use super::connect;
@@ -59,6 +60,16 @@ impl Uplink {
         let (taken, is_taken) = oneshot::channel();
         self.deliver(Downlink::Trust { bundle, taken }).await?;
         Ok(is_taken)
+    }
+
+    /// Hands on a verdict about the node; the key that signed it may have come while the node was away.
+    pub(super) async fn hear(&self, channel: &Channel, verdict: Sealed) -> Result<()> {
+        let fetched = recovery::fetch_over(channel.clone(), self.membership.node);
+        match Box::pin(fetched).await {
+            Ok(bundle) => drop(self.hand_on(bundle).await?),
+            Err(error) => tracing::warn!(%error, "no trust bundle"),
+        }
+        self.deliver(Downlink::Apart(verdict)).await
     }
 
     /// Hands on what came down.

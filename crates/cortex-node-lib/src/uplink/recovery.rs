@@ -37,7 +37,7 @@ const OPERATION: &str = "get trust bundle";
 ///
 /// # Errors
 /// `Unavailable`, `Timeout`: nobody answers. Others: who answers is no hub.
-pub(super) async fn fetch(to: &Destination, node: NodeId) -> Result<SealedBundle> {
+pub(crate) async fn fetch(to: &Destination, node: NodeId) -> Result<SealedBundle> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let anybody = Arc::new(Anybody(Arc::clone(&provider)));
     fetch_over(connect::dial_by(to, Door::Enrolment, provider, anybody).await?, node).await

@@ -14,6 +14,7 @@ use cortex_core::timestamp::Timestamp;
 
 use super::Uplink;
 use super::calls;
+use super::calls::Refused;
 use super::connect::Door;
 use super::credentials::Certificate;
 use super::credentials::Credentials;
@@ -88,7 +89,15 @@ async fn renew(uplink: &Uplink, generation: u64) -> Result<()> {
     let credentials = Arc::clone(&uplink.credentials);
     let csr = blocking(move || credentials.begin_renewal()).await?;
     let channel = uplink.dial(Door::Enrolment).await?;
-    let renewed = calls::renew(channel, &uplink.membership, generation, csr).await?;
+    let renewed = match calls::renew(channel.clone(), &uplink.membership, generation, csr).await {
+        Ok(renewed) => renewed,
+        Err(Refused { error, verdict }) => {
+            if let Some(verdict) = verdict {
+                uplink.hear(&channel, verdict).await?;
+            }
+            return Err(error);
+        }
+    };
     let generation = renewed.generation;
     let credentials = Arc::clone(&uplink.credentials);
     blocking(move || credentials.finish_renewal(renewed)).await?;

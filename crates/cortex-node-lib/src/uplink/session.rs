@@ -103,7 +103,7 @@ impl Session<'_> {
         self.trust(open.bundle.take()).await?;
         // What an earlier stream still brought is taken first, so that the inventory is complete.
         let (taken, is_taken) = oneshot::channel();
-        self.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
+        self.uplink.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
         is_taken.await.map_err(|_| nobody_takes())?;
         let (generation, known) = self.uplink.outbox.begin();
         let attempts = known.into_iter().map(v1::AttemptStatus::from).collect();
@@ -150,7 +150,7 @@ impl Session<'_> {
                 Ok(token) => token,
                 Err(Refused { error, verdict }) => {
                     if let Some(verdict) = verdict {
-                        self.hear(channel, verdict).await?;
+                        self.uplink.hear(channel, verdict).await?;
                     }
                     return Err(error);
                 }
@@ -220,10 +220,6 @@ impl Session<'_> {
                 Err(error) => return error,
             }
         }
-    }
-
-    async fn deliver(&self, downlink: Downlink) -> Result<()> {
-        self.uplink.deliver(downlink).await
     }
 }
 

@@ -371,6 +371,49 @@ pub struct FinishRenewalResponse {
     #[prost(message, optional, tag = "2")]
     pub certificate: ::core::option::Option<NodeCertificate>,
 }
+/// Asks for a challenge to replace the identity key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginRekeyRequest {
+    /// The node's id in text.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+}
+/// A challenge to replace the identity key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginRekeyResponse {
+    /// 32 random bytes, good once and for 60 s.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub challenge: ::prost::bytes::Bytes,
+    /// The hub's clock, in milliseconds since 1970.
+    #[prost(int64, tag = "2")]
+    pub hub_time_ms: i64,
+}
+/// Puts a new identity key in the place of the old one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishRekeyRequest {
+    /// The node's id in text.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// The challenge that is answered.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub challenge: ::prost::bytes::Bytes,
+    /// The Ed25519 identity key that counts, 32 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub old_key: ::prost::bytes::Bytes,
+    /// The one that is to take its place, 32 bytes; one that the node never had before.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub new_key: ::prost::bytes::Bytes,
+    /// Ed25519 over "cortex/identity/v1\0", hub id (16), node id (16), challenge (32), old_key (32) and
+    /// new_key (32), by the old key.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub old_signature: ::prost::bytes::Bytes,
+    /// The same by the new key.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub new_signature: ::prost::bytes::Bytes,
+}
+/// The new key counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishRekeyResponse {}
 /// Asks for a challenge to get a token.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RequestChallengeRequest {
@@ -592,7 +635,8 @@ pub mod enrollment_service_client {
         /// Proves possession of the identity key, moves the join-state generation on and gets a
         /// certificate for a new TLS key. A repeat with the same generation and key has the same answer,
         /// until the next renewal. UNAUTHENTICATED: the proof does not fit. PERMISSION_DENIED: the node
-        /// is locked or removed, or gets locked because its generation is behind.
+        /// is locked or removed, or gets locked because its generation is behind; a removed node finds a
+        /// SignedMessage in the status's details, as with TokenService.IssueToken.
         pub async fn finish_renewal(
             &mut self,
             request: impl tonic::IntoRequest<super::FinishRenewalRequest>,
@@ -615,6 +659,62 @@ pub mod enrollment_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("cortex.v1.EnrollmentService", "FinishRenewal"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks for a challenge to replace the identity key. Answers unknown nodes just like known ones.
+        /// RESOURCE_EXHAUSTED: too many challenges are open.
+        pub async fn begin_rekey(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeginRekeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginRekeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cortex.v1.EnrollmentService/BeginRekey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cortex.v1.EnrollmentService", "BeginRekey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Proves possession of the identity key and of a new one, and puts the new one in its place: the
+        /// old one opens nothing from then on. A repeat with the same two keys has the same answer, until
+        /// the next change. UNAUTHENTICATED: the proof does not fit, or the old key counts no more.
+        /// PERMISSION_DENIED: the node is locked or removed; a removed node finds a SignedMessage in the
+        /// status's details. INVALID_ARGUMENT (identity_reused): the node had the new key before.
+        /// RESOURCE_EXHAUSTED (too_many_identity_keys): it has had as many keys as it can.
+        pub async fn finish_rekey(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FinishRekeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishRekeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cortex.v1.EnrollmentService/FinishRekey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cortex.v1.EnrollmentService", "FinishRekey"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -663,12 +763,35 @@ pub mod enrollment_service_server {
         /// Proves possession of the identity key, moves the join-state generation on and gets a
         /// certificate for a new TLS key. A repeat with the same generation and key has the same answer,
         /// until the next renewal. UNAUTHENTICATED: the proof does not fit. PERMISSION_DENIED: the node
-        /// is locked or removed, or gets locked because its generation is behind.
+        /// is locked or removed, or gets locked because its generation is behind; a removed node finds a
+        /// SignedMessage in the status's details, as with TokenService.IssueToken.
         async fn finish_renewal(
             &self,
             request: tonic::Request<super::FinishRenewalRequest>,
         ) -> std::result::Result<
             tonic::Response<super::FinishRenewalResponse>,
+            tonic::Status,
+        >;
+        /// Asks for a challenge to replace the identity key. Answers unknown nodes just like known ones.
+        /// RESOURCE_EXHAUSTED: too many challenges are open.
+        async fn begin_rekey(
+            &self,
+            request: tonic::Request<super::BeginRekeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginRekeyResponse>,
+            tonic::Status,
+        >;
+        /// Proves possession of the identity key and of a new one, and puts the new one in its place: the
+        /// old one opens nothing from then on. A repeat with the same two keys has the same answer, until
+        /// the next change. UNAUTHENTICATED: the proof does not fit, or the old key counts no more.
+        /// PERMISSION_DENIED: the node is locked or removed; a removed node finds a SignedMessage in the
+        /// status's details. INVALID_ARGUMENT (identity_reused): the node had the new key before.
+        /// RESOURCE_EXHAUSTED (too_many_identity_keys): it has had as many keys as it can.
+        async fn finish_rekey(
+            &self,
+            request: tonic::Request<super::FinishRekeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishRekeyResponse>,
             tonic::Status,
         >;
     }
@@ -921,6 +1044,97 @@ pub mod enrollment_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FinishRenewalSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cortex.v1.EnrollmentService/BeginRekey" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginRekeySvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::BeginRekeyRequest>
+                    for BeginRekeySvc<T> {
+                        type Response = super::BeginRekeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeginRekeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::begin_rekey(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginRekeySvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cortex.v1.EnrollmentService/FinishRekey" => {
+                    #[allow(non_camel_case_types)]
+                    struct FinishRekeySvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::FinishRekeyRequest>
+                    for FinishRekeySvc<T> {
+                        type Response = super::FinishRekeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FinishRekeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::finish_rekey(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FinishRekeySvc(inner);
                         let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

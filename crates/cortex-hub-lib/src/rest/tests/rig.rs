@@ -81,7 +81,7 @@ pub(super) struct Answer {
 /// A node with an open stream.
 pub(super) struct FakeNode {
     pub(super) id: NodeId,
-    opened: Opened,
+    pub(super) opened: Opened,
     sequence: u64,
     hub: HubId,
     key: SigningKey,

@@ -10,15 +10,12 @@ use cortex_proto::v1;
 use cortex_proto::v1::node_message::Body as Up;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
-use tonic::transport::Channel;
 
 use super::Session;
 use super::say;
 use crate::uplink::Downlink;
-use crate::uplink::Sealed;
 use crate::uplink::SealedBundle;
 use crate::uplink::calls::Registration;
-use crate::uplink::recovery;
 use crate::uplink::upstream::Control;
 
 impl Session<'_> {
@@ -30,20 +27,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Hands on a verdict about the node; the key that signed it may have come while the node was away.
-    pub(super) async fn hear(&self, channel: &Channel, verdict: Sealed) -> Result<()> {
-        let node = self.uplink.membership.node;
-        match Box::pin(recovery::fetch_over(channel.clone(), node)).await {
-            Ok(bundle) => self.trust(Some(bundle)).await?,
-            Err(error) => tracing::warn!(%error, "no trust bundle"),
-        }
-        self.deliver(Downlink::Apart(verdict)).await
-    }
-
     /// Hands on what the hub wants: whom to trust, then what that one signed.
     pub(super) async fn configure(&self, registration: &Registration) -> Result<()> {
         self.trust(registration.bundle.clone()).await?;
-        self.deliver(Downlink::Apart(registration.policy.clone())).await
+        self.uplink.deliver(Downlink::Apart(registration.policy.clone())).await
     }
 }
 
