@@ -1,5 +1,6 @@
 //! Joining a hub, and not joining another one.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use cortex_core::ErrorKind;
@@ -12,6 +13,10 @@ use cortex_node_lib::NodeBuilder;
 use cortex_node_lib::Status;
 use cortex_node_lib::config::InviteToken;
 use cortex_node_lib::config::Pin;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::hub::FakeHub;
 use crate::hub::LIMIT;
@@ -141,8 +146,9 @@ async fn a_data_directory_of_another_identity_is_refused() {
     assert_eq!(error.code(), "other_identity");
 }
 
-/// A hub that does not have the pinned key: it sees handshakes that are broken off, and no byte
-/// behind one, neither of a machine that enrols nor of a node that wants to come back.
+/// A hub that does not have the pinned key sees a handshake that is broken off. A node that wants to
+/// come back then asks once, whoever is there, for the bundle that would explain the new key: with its
+/// own id, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_04_a_false_hub_receives_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -158,28 +164,72 @@ async fn row_04_a_false_hub_receives_nothing() {
     let listening = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let mut said = Vec::new();
             let shaken = acceptor.accept(stream).await;
-            if let Ok(mut stream) = shaken {
-                // How it ends does not matter: what came before does.
-                let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut said).await;
-            }
+            let said = match shaken {
+                Ok(stream) => Some(listen(stream).await),
+                Err(_) => None,
+            };
             if seen.send(said).await.is_err() {
                 return;
             }
         }
     });
     let stranger = tempfile::tempdir().unwrap();
-    for (data, code) in [(stranger.path(), "hub_pin_mismatch"), (dir.path(), "hub_pin_mismatch")] {
+    let come = async |data: &Path| {
         let mut config = hub.config(data).reconnect_limit(1);
         config.hub.grpc_port = port;
         let error =
             Running::start(NodeBuilder::new(config)).ended().await.expect_err("not its hub");
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, code), "{error}");
-        let said = tokio::time::timeout(LIMIT, heard.recv()).await.unwrap().unwrap();
-        assert_eq!(said, b"", "what the false hub received");
-    }
+        let found = (error.kind(), error.code());
+        assert_eq!(found, (ErrorKind::Denied, "hub_pin_mismatch"), "{error}");
+    };
+    let mut next = async || tokio::time::timeout(LIMIT, heard.recv()).await.unwrap().unwrap();
+    come(stranger.path()).await;
+    assert_eq!(next().await, None, "a machine that enrols breaks off");
+
+    come(dir.path()).await;
+    assert_eq!(next().await, None, "it does not take the key for its hub's");
+    let said = next().await.expect("it asks for its bundle");
+    assert_eq!(said.requests, 1, "{said:?}");
+    // Five bytes that frame the message, two before its only field.
+    let node = hub.state.node.to_string();
+    assert_eq!(said.message.get(7..), Some(node.as_bytes()), "{said:?}");
     listening.abort();
+}
+
+/// What somebody said in HTTP/2 until its first message was whole.
+#[derive(Debug, Default, PartialEq)]
+struct Said {
+    requests: usize,
+    message: Vec<u8>,
+}
+
+/// Says as much as a server has to say first, and listens (RFC 9113, sections 3.4 and 4.1).
+async fn listen(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Said {
+    let mut said = Said::default();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let mut preface = [0; 24];
+    if stream.write_all(&settings).await.is_err() || stream.read_exact(&mut preface).await.is_err()
+    {
+        return said;
+    }
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).await.is_ok() {
+        let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(len).unwrap()];
+        stream.read_exact(&mut payload).await.unwrap();
+        match (head[3], head[4]) {
+            (1, _) => said.requests += 1,
+            (0, flags) => {
+                said.message.extend(payload);
+                if flags & 1 == 1 {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    said
 }
 
 /// The TLS of somebody who has the hub's names, and a key of their own.
