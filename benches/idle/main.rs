@@ -12,6 +12,7 @@ mod fleet;
 #[expect(dead_code, reason = "shared with the benchmark of dispatch, which measures times")]
 #[path = "../dispatch/load.rs"]
 mod load;
+mod options;
 #[expect(dead_code, reason = "shared with the benchmark of dispatch, which has peers")]
 #[path = "../dispatch/process.rs"]
 mod process;
@@ -26,15 +27,16 @@ mod sample;
 mod spawn;
 
 use std::path::Path;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
 
 use crate::cortex::Hub;
 use crate::cortex::Programs;
+use crate::options::Asked;
+use crate::options::Options;
+use crate::options::asked;
 
 const USAGE: &str = "\
 usage: cargo bench --bench idle [-- OPTION…]
@@ -57,38 +59,18 @@ const LIMIT: f64 = 64.0;
 /// project began.
 const BARE_STREAM: &str = "31 to 40";
 
-#[derive(Debug)]
-struct Options {
-    nodes: usize,
-    check: bool,
-    bin_dir: Option<PathBuf>,
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
     // Fails only where one is installed already.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let mut options = Options { nodes: 1_000, check: false, bin_dir: None };
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--nodes" => options.nodes = value()?.parse()?,
-            "--check" => options.check = true,
-            "--bin-dir" => options.bin_dir = Some(value()?.into()),
-            "--role" if value()? == "fleet" => {
-                let dir = args.next().context("the role needs a directory")?;
-                return fleet::run(Path::new(&dir)).await;
-            }
-            "-h" | "--help" => {
-                print!("{USAGE}");
-                return Ok(());
-            }
-            // Cargo's own.
-            "--bench" => {}
-            _ => bail!("unknown argument {arg:?}\n\n{USAGE}"),
+    let options = match asked(USAGE, 1_000)? {
+        Asked::Measure(options) => options,
+        Asked::Fleet(dir) => return fleet::run(&dir).await,
+        Asked::Help => {
+            print!("{USAGE}");
+            return Ok(());
         }
-    }
+    };
     tokio::select! {
         measured = measure(&options) => measured,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),

@@ -17,6 +17,8 @@ mod fleet;
 #[expect(dead_code, reason = "shared with the benchmark of dispatch, which measures times")]
 #[path = "../dispatch/load.rs"]
 mod load;
+#[path = "../idle/options.rs"]
+mod options;
 #[expect(dead_code, reason = "shared with the benchmark of dispatch, which has peers")]
 #[path = "../dispatch/process.rs"]
 mod process;
@@ -31,13 +33,14 @@ mod sample;
 mod spawn;
 
 use std::path::Path;
-use std::path::PathBuf;
 
-use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
 
 use crate::cortex::Programs;
+use crate::options::Asked;
+use crate::options::Options;
+use crate::options::asked;
 
 const USAGE: &str = "\
 usage: cargo bench --bench trust [-- OPTION…]
@@ -53,38 +56,18 @@ const ENROLMENTS: f64 = 50.0;
 /// Seconds in which 10,000 nodes are to be back.
 const BACK: f64 = 60.0;
 
-#[derive(Debug)]
-struct Options {
-    nodes: usize,
-    check: bool,
-    bin_dir: Option<PathBuf>,
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
     // Fails only where one is installed already.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let mut options = Options { nodes: 10_000, check: false, bin_dir: None };
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--nodes" => options.nodes = value()?.parse()?,
-            "--check" => options.check = true,
-            "--bin-dir" => options.bin_dir = Some(value()?.into()),
-            "--role" if value()? == "fleet" => {
-                let dir = args.next().context("the role needs a directory")?;
-                return fleet::run(Path::new(&dir)).await;
-            }
-            "-h" | "--help" => {
-                print!("{USAGE}");
-                return Ok(());
-            }
-            // Cargo's own.
-            "--bench" => {}
-            _ => bail!("unknown argument {arg:?}\n\n{USAGE}"),
+    let options = match asked(USAGE, 10_000)? {
+        Asked::Measure(options) => options,
+        Asked::Fleet(dir) => return fleet::run(&dir).await,
+        Asked::Help => {
+            print!("{USAGE}");
+            return Ok(());
         }
-    }
+    };
     tokio::select! {
         measured = measure(&options) => measured,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
