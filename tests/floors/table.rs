@@ -34,7 +34,7 @@ pub(crate) const MODULES: &[Floors] = &[
             &["web", "assistant"],
             &["hub"],
             &["dispatch"],
-            &["placement", "link", "feed", "accounts"],
+            &["placement", "link", "feed", "accounts", "screen"],
             &["trust", "store"],
             &["audit"],
             &["config", "metrics", "clock"],

@@ -14,3 +14,4 @@ mod restart;
 mod revocation;
 mod sandbox;
 mod tasks;
+mod terminals;

@@ -202,6 +202,7 @@ impl HubBuilder {
             dispatch,
             metrics,
             known: Default::default(),
+            screens: Default::default(),
             arrivals: sender,
             shutdown: shutdown.clone(),
             work: work.clone(),

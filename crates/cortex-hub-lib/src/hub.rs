@@ -6,6 +6,7 @@ mod audit;
 mod enforce;
 mod follow;
 mod grants;
+mod input;
 mod invites;
 mod log;
 mod nodes;
@@ -15,6 +16,7 @@ mod repeat;
 mod sessions;
 mod streams;
 mod tasks;
+mod terminal;
 
 use std::sync::Arc;
 
@@ -39,6 +41,7 @@ pub use audit::AuditReader;
 pub use follow::Follow;
 pub use follow::OutputCursor;
 pub use follow::OutputFollower;
+pub use input::Keyboard;
 pub use invites::InviteDraft;
 pub use invites::IssuedInvite;
 pub use log::LogReader;
@@ -49,6 +52,9 @@ pub(crate) use streams::Opened;
 pub(crate) use streams::Registration;
 pub(crate) use streams::StreamClaim;
 pub use tasks::TaskDraft;
+pub use terminal::Attached;
+pub use terminal::TerminalReader;
+pub use terminal::TerminalStep;
 
 use crate::accounts::Accounts;
 use crate::config::HubConfig;
@@ -88,6 +94,7 @@ pub(crate) struct Inner {
     pub(crate) dispatch: Dispatch,
     pub(crate) metrics: Metrics,
     pub(crate) known: sessions::Known,
+    pub(crate) screens: terminal::Screens,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) work: TaskTracker,

@@ -16,6 +16,7 @@ mod failure;
 mod grants;
 mod guard;
 mod info;
+mod input;
 mod invites;
 mod login;
 mod logins;
@@ -28,6 +29,7 @@ mod sessions;
 mod sse;
 mod table;
 mod tasks;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -8,6 +8,7 @@ mod attempt;
 mod console;
 mod drain;
 mod guard;
+mod input;
 mod journal;
 mod leftover;
 mod place;
@@ -25,6 +26,7 @@ use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::receipt::Output;
 use cortex_core::skill::StopReason;
+use cortex_core::task::Input;
 use cortex_core::task::Outcome;
 use ed25519_dalek::VerifyingKey;
 use tokio::sync::Semaphore;
@@ -53,6 +55,8 @@ use drain::drained;
 use guard::Guard;
 use guard::Order;
 use guard::Ruling;
+use input::InputQueue;
+use input::Offer;
 use journal::Journal;
 use journal::Recovered;
 use place::Place;
@@ -100,13 +104,20 @@ pub(crate) struct Runner {
     guard: Guard,
     sandbox: Sandbox,
     floor: Arc<Floor>,
-    attempts: HashMap<AttemptKey, watch::Sender<Option<StopReason>>>,
+    attempts: HashMap<AttemptKey, Handle>,
     tasks: JoinSet<AttemptKey>,
     places: Arc<Semaphore>,
     most: usize,
     leaving: bool,
     /// The hub has removed the node, and said so with its signature.
     removed: bool,
+}
+
+/// The runner's hold on an attempt that has not ended.
+#[derive(Debug)]
+struct Handle {
+    stop: watch::Sender<Option<StopReason>>,
+    input: Arc<InputQueue>,
 }
 
 impl Runner {
@@ -237,10 +248,11 @@ impl Runner {
                 }
                 let written = self.floor.journal.accept(key, epoch, sequence, mandate);
                 let (stop, stopped) = watch::channel(None);
-                self.attempts.insert(key, stop);
+                let input = Arc::<InputQueue>::default();
+                self.attempts.insert(key, Handle { stop, input: Arc::clone(&input) });
                 let place = Place::reserve(&self.places);
                 let stop = Stop::new(stopped);
-                let attempt = Attempt { key, mandate, order: *order, stop, place };
+                let attempt = Attempt { key, mandate, order: *order, stop, input, place };
                 let floor = Arc::clone(&self.floor);
                 self.tasks.spawn(async move {
                     attempt.run(&floor, written).await;
@@ -248,12 +260,13 @@ impl Runner {
                 });
             }
             Ruling::Obey(Order::Cancel { key, reason }) => match self.attempts.get(&key) {
-                Some(stop) => {
+                Some(handle) => {
                     tracing::info!(task = %key.task, reason, "cancel");
-                    ask_to_stop(stop, StopReason::Cancel);
+                    ask_to_stop(&handle.stop, StopReason::Cancel);
                 }
                 None => self.floor.outbox.repeat(key),
             },
+            Ruling::Obey(Order::Input { key, number, input }) => self.pass_on(key, number, input),
             Ruling::Obey(Order::Adopt(policy)) => self.sandbox.adopt(policy),
             Ruling::Obey(Order::Control(order)) => self.obey_control(&order),
             Ruling::Reject { key, mandate, rule, reason } => {
@@ -266,11 +279,24 @@ impl Runner {
         }
     }
 
+    /// Puts an input before its attempt. What comes for one that has ended is of no use any more.
+    fn pass_on(&self, key: AttemptKey, number: u64, input: Input) {
+        let Some(handle) = self.attempts.get(&key) else { return };
+        match handle.input.offer(number, input) {
+            Offer::Taken => {}
+            // Its acknowledgement was lost with an earlier stream.
+            Offer::Known { given } => self.floor.outbox.input_given(key, given),
+            Offer::Full => {
+                tracing::warn!(task = %key.task, "the hub sends more input than was agreed");
+            }
+        }
+    }
+
     /// Ends everything at once; of a node that was removed, nothing is left after that.
     fn obey_control(&mut self, order: &ControlOrder) {
         tracing::warn!(act = ?order.act, reason = order.reason, "the hub ends this node's work");
-        for stop in self.attempts.values() {
-            ask_to_stop(stop, StopReason::Revoked);
+        for handle in self.attempts.values() {
+            ask_to_stop(&handle.stop, StopReason::Revoked);
         }
         self.removed |= order.act == ControlAct::Deregister;
     }

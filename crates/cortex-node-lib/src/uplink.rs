@@ -53,11 +53,14 @@ pub(crate) use payload::CANCEL_TYPE;
 pub(crate) use payload::CONTROL_TYPE;
 pub(crate) use payload::ControlAct;
 pub(crate) use payload::ControlOrder;
+pub(crate) use payload::INPUT_TYPE;
+pub(crate) use payload::MAX_WAITING_INPUT_BYTES;
 pub(crate) use payload::POLICY_TYPE;
 pub(crate) use payload::TASK_TYPE;
 pub(crate) use payload::TaskOrder;
 pub(crate) use payload::read_cancel;
 pub(crate) use payload::read_control;
+pub(crate) use payload::read_input;
 pub(crate) use payload::read_policy;
 pub(crate) use payload::read_task;
 

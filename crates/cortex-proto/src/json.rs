@@ -12,6 +12,7 @@ mod problem;
 mod secret;
 mod session;
 mod task;
+mod terminal;
 
 pub use account::LoginInfo;
 pub use account::LoginRequest;
@@ -53,6 +54,11 @@ pub use task::OutputInfo;
 pub use task::SkillCall;
 pub use task::TaskInfo;
 pub use task::Text;
+pub use terminal::CursorInfo;
+pub use terminal::ScreenInfo;
+pub use terminal::TerminalDraft;
+pub use terminal::TerminalEvent;
+pub use terminal::TerminalRequest;
 
 use serde::Deserialize;
 use serde::Serialize;

@@ -108,6 +108,8 @@ fn names_that_scripts_use_stay() {
         "cortex-cli session detach ses_1 a b",
         "cortex-cli session close ses_1",
         "cortex-cli exec a --session ses_1 --line --stdin --queue -- echo",
+        "cortex-cli shell a --session ses_1 -e K=v --cwd /x -- top",
+        "cortex-cli attach tsk_1 --read-only",
         "cortex-cli task list --session s --node n --open --limit 5",
         "cortex-cli task show tsk_1",
         "cortex-cli task logs tsk_1 -f --since 1-2",

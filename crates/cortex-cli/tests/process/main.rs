@@ -6,4 +6,5 @@ mod kill;
 mod presence;
 mod rig;
 mod secrets;
+mod shell;
 mod work;

@@ -13,9 +13,12 @@ use axum::response::Response;
 use cortex_core::task::ShellWork;
 use cortex_core::task::Target;
 use cortex_core::task::TaskSpec;
+use cortex_core::task::Terminal;
+use cortex_core::task::Window;
 use cortex_core::task::Work;
 use cortex_proto::json::DispatchRequest;
 use cortex_proto::json::TaskInfo;
+use cortex_proto::json::TerminalDraft;
 use futures::StreamExt as _;
 
 use super::Api;
@@ -103,12 +106,13 @@ fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
     let work = match body.skill {
         Some(skill) => {
             let is_shell = !body.argv.is_empty() || body.line.is_some();
-            let has_process = body.cwd.is_some() || !body.env.is_empty() || !stdin.is_empty();
+            let is_fed = !stdin.is_empty() || body.open_stdin || body.terminal.is_some();
+            let has_process = body.cwd.is_some() || !body.env.is_empty() || is_fed;
             if is_shell || has_process {
                 return Err(Failure::invalid(
                     "command",
                     "give exactly one of \"argv\", \"line\" and \"skill\"; \
-                     \"cwd\", \"env\" and \"stdin\" belong to the first two",
+                     \"cwd\", \"env\", \"stdin\" and \"terminal\" belong to the first two",
                 ));
             }
             Work::Skill { name: skill.name, input: skill.input }
@@ -119,6 +123,8 @@ fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
             cwd: body.cwd,
             env: body.env,
             stdin,
+            open_stdin: body.open_stdin,
+            terminal: body.terminal.map(terminal_of).transpose()?,
         }),
     };
     let mut spec = TaskSpec::new(work);
@@ -135,6 +141,12 @@ fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
     }
     spec.queue = body.queue;
     Ok(TaskDraft { spec, node: body.node })
+}
+
+fn terminal_of(draft: TerminalDraft) -> Answer<Terminal> {
+    let window = Window::new(draft.cols, draft.rows)
+        .map_err(|error| Failure::invalid("terminal", format!("terminal: {error}")))?;
+    Ok(Terminal { window, term: draft.term.unwrap_or_else(|| Terminal::TERM.to_owned()) })
 }
 
 #[cfg(test)]

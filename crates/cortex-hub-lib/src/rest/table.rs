@@ -20,6 +20,7 @@ use super::guard::Rule;
 use super::guard::enforce;
 use super::guard::notice;
 use super::info;
+use super::input;
 use super::invites;
 use super::login;
 use super::logins;
@@ -27,6 +28,7 @@ use super::nodes;
 use super::output;
 use super::sessions;
 use super::tasks;
+use super::terminal;
 use super::tokens;
 use super::users;
 
@@ -101,6 +103,10 @@ pub(super) fn table() -> Vec<Route> {
         row(read, routes!(tasks::get)),
         row(read, routes!(output::read)),
         deed(exec, &[Action::TaskCancel], routes!(tasks::cancel)),
+        deed(exec, &[Action::TaskInput], routes!(input::put)),
+        row(read, routes!(terminal::screen)),
+        // Who types needs `exec`: the method of `Hub` that gives out keyboards asks for it.
+        row(read, routes!(terminal::join)),
         row(read, routes!(events::follow)),
         row(read, routes!(audit::list)),
         row(Rule::Admin, routes!(audit::export)),

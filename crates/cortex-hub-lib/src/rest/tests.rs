@@ -14,4 +14,5 @@ mod secrets;
 mod socket;
 mod strangers;
 mod streams;
+mod terminal;
 mod work;

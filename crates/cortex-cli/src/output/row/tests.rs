@@ -119,6 +119,7 @@ fn one_node() {
 
 fn task() -> TaskInfo {
     TaskInfo {
+        terminal: false,
         id: "tsk_01".into(),
         session: "ses_01".into(),
         by: "usr_01".into(),

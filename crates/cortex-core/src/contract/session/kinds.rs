@@ -20,6 +20,7 @@ use crate::task::Stream;
 use crate::task::Target;
 use crate::task::TaskEvent;
 use crate::task::TaskSpec;
+use crate::task::Terminal;
 use crate::task::Work;
 
 /// Every kind of event, outcome and work is read as it was written, to the last byte.
@@ -80,6 +81,8 @@ fn shell_spec() -> Arc<TaskSpec> {
         cwd: Some("/tmp/\u{1f980}".to_owned()),
         env: BTreeMap::from([("EMPTY".to_owned(), String::new())]),
         stdin: binary(1_000, 5),
+        open_stdin: true,
+        terminal: Some(Terminal::default()),
     };
     let spec = TaskSpec {
         grace: Duration::from_millis(1_500),

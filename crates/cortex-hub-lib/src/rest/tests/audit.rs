@@ -115,9 +115,12 @@ async fn every_changing_route_is_recorded_as_it_declares() {
     let session = format!("/api/sessions/{}", id_of(&session));
     let (route, path) = ("/api/sessions/{id}/nodes/{node}", format!("{session}/nodes/lab"));
     done("PUT", route, &path, "session.attach", None).await;
-    let (dispatch, task) = ("/api/sessions/{id}/dispatch", Some(json!({"argv": ["ls"]})));
+    let (dispatch, task) =
+        ("/api/sessions/{id}/dispatch", Some(json!({"argv": ["cat"], "open_stdin": true})));
     let path = format!("{session}/dispatch");
     let task = done("POST", dispatch, &path, "task.submit", task).await;
+    let path = format!("/api/tasks/{}/input", id_of(&task));
+    done("POST", "/api/tasks/{id}/input", &path, "task.input", None).await;
     let path = format!("/api/tasks/{}/cancel", id_of(&task));
     let cancelled = done("POST", "/api/tasks/{id}/cancel", &path, "task.cancel", None).await;
     assert_eq!(cancelled.json()["id"], task.json()["id"]);
