@@ -6,7 +6,7 @@ use cortex_node_lib::Environment;
 use cortex_node_lib::NodeConfig;
 
 /// The input is the text of a node.yaml.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match NodeConfig::parse(text, Path::new("/base"), &Environment::empty()) {
         Ok(config) => config.validate().expect("what is read can be used"),

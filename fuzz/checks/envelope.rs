@@ -9,7 +9,7 @@ use cortex_core::timestamp::Timestamp;
 use ed25519_dalek::SigningKey;
 
 /// The input is 64 bytes of signature, 8 bytes of payload, and the envelope.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let (signature, rest) = data.split_at(data.len().min(64));
     let (payload, envelope) = rest.split_at(rest.len().min(8));
     let parsed = Envelope::from_bytes(envelope);

@@ -5,7 +5,7 @@ use cortex_core::receipt::Signed;
 use ed25519_dalek::SigningKey;
 
 /// The input is 64 bytes of signature and the statement.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let (signature, statement) = data.split_at(data.len().min(64));
     let parsed = Receipt::from_bytes(statement);
     if let Some(parsed) = &parsed {

@@ -19,7 +19,7 @@ fn tokens() -> &'static Tokens {
 }
 
 /// The input is the text of a token.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     assert!(tokens().verify_user(text, NOW).is_err(), "taken as a user's");
     assert!(tokens().verify_node(text, NOW).is_err(), "taken as a node's");

@@ -11,6 +11,7 @@ mod guard;
 mod input;
 mod journal;
 mod leftover;
+mod measure;
 mod place;
 mod witness;
 
@@ -47,6 +48,7 @@ use crate::uplink::Outbox;
 use crate::uplink::Sealed;
 
 pub(crate) use drain::Drained;
+pub use measure::journal_times;
 
 use attempt::Attempt;
 use attempt::Stop;

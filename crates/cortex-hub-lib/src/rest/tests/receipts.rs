@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::rig::Rig;
 use super::rig::request;
+use super::rig::until;
 use crate::link::CloseReason;
 
 const DISPATCH: &str = "/api/sessions/default/dispatch";
@@ -45,6 +46,8 @@ async fn a_receipt_that_states_something_else_is_refused() {
         let task = node.task().await;
         node.start(&task).await;
         node.write(&task, 0, b"hi\n").await;
+        let path = format!("/api/tasks/{}", id.as_str().unwrap());
+        until(async || rig.get(&path).await.json()["output"]["stdout_bytes"] == 3).await;
         let mut receipt = node.receipt(&task, &Outcome::Exited { code: 0 });
         bend(&mut receipt);
         let stranger = SigningKey::from_bytes(&[1; 32]);
@@ -56,7 +59,7 @@ async fn a_receipt_that_states_something_else_is_refused() {
             matches!(&reason, CloseReason::Protocol(fault) if fault.contains(words)),
             "{words}: {reason:?}"
         );
-        let stored = rig.get(&format!("/api/tasks/{}", id.as_str().unwrap())).await;
+        let stored = rig.get(&path).await;
         assert_eq!(stored.json()["state"], "running", "{words}: nothing of it was taken");
         rig.stop().await;
     }
