@@ -133,7 +133,7 @@ async fn attend(mut client: Client, task: String, types: bool, offset: Option<u6
     let local = Local::begin()?;
     let escape = Escape::default();
     let mut here = Attended { local, types, escape, offset, drawn: None };
-    let mut retry = Retry::default();
+    let (mut retry, mut is_lost) = (Retry::default(), false);
     loop {
         let join = Join { types, offset: here.offset };
         let joined = tokio::select! {
@@ -142,6 +142,9 @@ async fn attend(mut client: Client, task: String, types: bool, offset: Option<u6
         };
         let lost = match joined {
             Ok(wire) => {
+                if std::mem::take(&mut is_lost) {
+                    here.local.say("the hub is back");
+                }
                 retry.succeeded();
                 match here.run(wire).await? {
                     Parted::Exit(task) => return Ok(End::Exit(task)),
@@ -162,6 +165,7 @@ async fn attend(mut client: Client, task: String, types: bool, offset: Option<u6
             return Err(client.told(lost).or_hint(format!("cortex-cli attach {task}")));
         };
         if retry.is_first() {
+            is_lost = true;
             here.local.say("lost the hub, trying again; ~. leaves");
         }
         tokio::select! {
