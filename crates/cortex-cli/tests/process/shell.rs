@@ -4,11 +4,13 @@ use std::io::Read as _;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::thread::JoinHandle;
 
 use portable_pty::Child;
 use portable_pty::CommandBuilder;
 use portable_pty::MasterPty;
 use portable_pty::PtySize;
+use portable_pty::SlavePty;
 use portable_pty::native_pty_system;
 
 use crate::rig::Bench;
@@ -18,9 +20,13 @@ use crate::rig::until;
 /// A person's terminal with `cortex-cli` in it.
 struct Seat {
     master: Box<dyn MasterPty + Send>,
+    /// Open to the end, so that the settings can be looked at then.
+    slave: Option<Box<dyn SlavePty + Send>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// Ends with the terminal.
+    reader: Option<JoinHandle<()>>,
     /// The terminal's settings before the program began.
     before: String,
 }
@@ -43,16 +49,15 @@ impl Seat {
         let keys = pair.master.take_writer().expect("a writer");
         let shown = Arc::<Mutex<Vec<u8>>>::default();
         let kept = Arc::clone(&shown);
-        // Ends with the terminal.
-        std::thread::spawn(move || {
+        let read = move || {
             let mut buffer = [0; 4_096];
             while let Ok(len @ 1..) = screen.read(&mut buffer) {
                 kept.lock().expect("nobody panics with it").extend_from_slice(&buffer[..len]);
             }
-        });
-        // Its slave's side stays open here, so that the settings can be looked at in the end.
-        std::mem::forget(pair.slave);
-        Self { master: pair.master, keys, child, shown, before }
+        };
+        let reader = std::thread::Builder::new().name("screen".to_owned()).spawn(read);
+        let (reader, slave) = (Some(reader.expect("a thread")), Some(pair.slave));
+        Self { master: pair.master, slave, keys, child, shown, reader, before }
     }
 
     fn types(&mut self, keys: &str) {
@@ -89,6 +94,9 @@ impl Drop for Seat {
         // It may have been reaped already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        drop(self.slave.take());
+        // What was shown does not matter any more.
+        let _ = self.reader.take().map(JoinHandle::join);
     }
 }
 

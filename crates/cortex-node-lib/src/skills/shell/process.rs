@@ -123,14 +123,16 @@ async fn feed(
     let writing = async {
         // A program that does not read its input to the end is none of our business.
         pipe.write_all(&work.stdin).await?;
-        while work.open_stdin {
+        if !work.open_stdin {
+            return Ok(());
+        }
+        loop {
             match invocation.input().await {
                 Input::Data(data) => pipe.write_all(&data).await?,
                 Input::Resize(_) => {}
-                Input::Close => break,
+                Input::Close => return std::io::Result::Ok(()),
             }
         }
-        std::io::Result::Ok(())
     };
     tokio::select! {
         _ = writing => {}

@@ -63,7 +63,7 @@ pub(super) async fn run(
     let written = Mutex::new(0);
     let shown = async {
         let noting = note_sizes(invocation, sizes.subscribe(), &written);
-        let typing = take_input(invocation, &mut keyboard, &sizes);
+        let typing = take_input(invocation, &mut keyboard, &sizes, &written);
         tokio::select! {
             () = show(invocation, &mut display, &written, exited.subscribe()) => {}
             ((), ()) = async { tokio::join!(noting, typing) } => {}
@@ -134,8 +134,7 @@ async fn show(
     }
 }
 
-/// Puts each change of size between what came before and what comes after it. Changes that come
-/// while output waits are one.
+/// Puts changes of size that came while output waited behind it, as one.
 async fn note_sizes(
     invocation: &Invocation,
     mut sizes: watch::Receiver<Window>,
@@ -144,9 +143,12 @@ async fn note_sizes(
     while sizes.changed().await.is_ok() {
         let written = written.lock().await;
         let window = *sizes.borrow_and_update();
-        let change = SizeChange { at: *written, window };
-        invocation.write(Stream::Stderr, change.to_line()).await;
+        note_size(invocation, *written, window).await;
     }
+}
+
+async fn note_size(invocation: &Invocation, at: u64, window: Window) {
+    invocation.write(Stream::Stderr, SizeChange { at, window }.to_line()).await;
 }
 
 /// Types what is sent to the task. Never resolves: a terminal that takes no more input still shows.
@@ -154,15 +156,24 @@ async fn take_input(
     invocation: &Invocation,
     keyboard: &mut Keyboard,
     sizes: &watch::Sender<Window>,
+    written: &Mutex<u64>,
 ) {
+    let mut known = *sizes.borrow();
     loop {
         let taken = match invocation.input().await {
             Input::Data(data) => keyboard.write(&data).await,
             Input::Close => keyboard.end().await,
+            Input::Resize(window) if window == known => Ok(()),
             Input::Resize(window) => {
+                known = window;
                 let is_set = keyboard.resize(window);
-                if is_set.is_ok() {
-                    sizes.send_if_modified(|known| std::mem::replace(known, window) != window);
+                // Noted before anything is shown that comes of it, but keys do not wait for that
+                // while output does.
+                match written.try_lock() {
+                    Ok(written) => note_size(invocation, *written, window).await,
+                    Err(_) => {
+                        sizes.send_replace(window);
+                    }
                 }
                 is_set
             }
