@@ -38,6 +38,7 @@ pub(crate) struct Hub {
     cli: PathBuf,
     dir: PathBuf,
     api: Api,
+    grpc: String,
     process: Program,
 }
 
@@ -55,6 +56,7 @@ pub(crate) struct Node {
 #[derive(Deserialize)]
 struct Ready {
     http: String,
+    grpc: String,
 }
 
 /// A new `cortex-cli exec` for each task.
@@ -84,16 +86,27 @@ impl Programs {
 impl Hub {
     /// Starts a hub with its data below `dir`.
     pub(crate) async fn start(programs: &Programs, dir: &Path) -> Result<Self> {
-        let (cli, dir) = (programs.cli.clone(), dir.to_owned());
+        Self::start_at(programs.cli.clone(), dir.to_owned(), "127.0.0.1:0", "127.0.0.1:0").await
+    }
+
+    /// Kills the hub, as a power cut would, and starts it again with the same data and addresses.
+    pub(crate) async fn restart(self) -> Result<Self> {
+        let Self { cli, dir, api, process, grpc } = self;
+        process.kill().await?;
+        let http = api.url().trim_start_matches("http://").to_owned();
+        Self::start_at(cli, dir, &http, &grpc).await
+    }
+
+    async fn start_at(cli: PathBuf, dir: PathBuf, http: &str, grpc: &str) -> Result<Self> {
         let mut command = with_many_files(&cli);
-        command.args(["hub", "serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]);
+        command.args(["hub", "serve", "--http", http, "--grpc", grpc]);
         command.args(["-o", "json", "--data-dir"]).arg(data_dir(&dir)).current_dir(&dir);
         let mut process = Program::start("hub", &mut command, &dir)?;
         let line = process.first_line().await?;
         let ready: Ready = serde_json::from_str(&line)
             .with_context(|| format!("the hub's first line is not what is expected: {line}"))?;
         let api = Api::new(&ready.http, &token_file(&dir))?;
-        Ok(Self { cli, dir, api, process })
+        Ok(Self { cli, dir, api, grpc: ready.grpc, process })
     }
 
     /// How it is reached.
@@ -104,6 +117,17 @@ impl Hub {
     /// Its resident memory, in KiB.
     pub(crate) fn resident(&self) -> Result<f64> {
         self.process.resident()
+    }
+
+    /// Lines that it wrote to its log at this level since its start.
+    pub(crate) fn said(&self, level: &str) -> Result<Vec<String>> {
+        Ok(self
+            .process
+            .log()?
+            .lines()
+            .filter(|line| line.contains(level))
+            .map(str::to_owned)
+            .collect())
     }
 }
 
@@ -184,7 +208,7 @@ async fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--bins"]);
-    command.args(["--bench", "dispatch", "--bench", "idle"]);
+    command.args(["--bench", "dispatch", "--bench", "idle", "--bench", "trust"]);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     // What cargo says is for whoever waits for it.
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().await;

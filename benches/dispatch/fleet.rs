@@ -30,14 +30,25 @@ const CONFIG: &str = "node.yaml";
 ///
 /// Their names are `prefix-0` and so on.
 pub(crate) async fn start(api: &Api, dir: &Path, prefix: &str, count: usize) -> Result<Program> {
-    let dir = dir.join(prefix);
+    invite(api, dir, prefix, count).await?;
+    launch(dir, prefix).await
+}
+
+/// Invites `count` nodes, and writes the configurations for them.
+pub(crate) async fn invite(api: &Api, dir: &Path, prefix: &str, count: usize) -> Result<()> {
     let mut connection = api.connect().await?;
     for number in 0..count {
         let name = name(prefix, number);
-        let home = dir.join(&name);
+        let home = dir.join(prefix).join(&name);
         std::fs::create_dir_all(&home)?;
         std::fs::write(home.join(CONFIG), connection.invite(name).await?)?;
     }
+    Ok(())
+}
+
+/// Starts the process with the nodes that were invited, and waits until all are online.
+pub(crate) async fn launch(dir: &Path, prefix: &str) -> Result<Program> {
+    let dir = dir.join(prefix);
     let mut command = with_many_files(&std::env::current_exe()?);
     command.args(["--role", "fleet"]).arg(&dir);
     let mut fleet = Program::start("fleet", &mut command, &dir)?;

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "what a benchmark measured is what it prints")]
 
 mod args;
+#[expect(dead_code, reason = "shared with the benchmark of trust, which restarts hubs")]
 mod cortex;
 mod embedded;
 mod figure;
@@ -13,6 +14,7 @@ mod fleet;
 mod load;
 mod nats;
 mod process;
+#[expect(dead_code, reason = "shared with the benchmark of trust, which reads metrics")]
 mod rest;
 mod rounds;
 mod sample;

@@ -76,6 +76,16 @@ impl Program {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Ends it at once, and waits until it is gone.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.with_context(|| format!("cannot kill {}", self.name))
+    }
+
+    /// What it wrote to standard error.
+    pub(crate) fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> Result<u32> {
         self.child.id().with_context(|| format!("{} has ended", self.name))

@@ -17,6 +17,7 @@ use cortex_proto::json::SessionRequest;
 use cortex_proto::json::TaskInfo;
 use http_body_util::BodyExt as _;
 use http_body_util::Full;
+use hyper::Method;
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper::client::conn::http1::SendRequest;
@@ -117,18 +118,32 @@ impl Connection {
         Ok(session.id)
     }
 
+    /// The value of one of the hub's metrics.
+    pub(crate) async fn metric(&mut self, name: &str) -> Result<f64> {
+        let text = self.ask(Method::GET, "/metrics", Bytes::new()).await?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.with_context(|| format!("the hub has no {name}"))?.trim().parse().context("a number")
+    }
+
     async fn post<A: DeserializeOwned>(&mut self, path: &str, body: &impl Serialize) -> Result<A> {
         let answer = self.send(path, serde_json::to_vec(body)?.into()).await?;
         Ok(serde_json::from_slice(&answer)?)
     }
 
     async fn send(&mut self, path: &str, body: Bytes) -> Result<Bytes> {
+        self.ask(Method::POST, path, body).await
+    }
+
+    async fn ask(&mut self, method: Method, path: &str, body: Bytes) -> Result<Bytes> {
         // The hub lets go of connections that are idle for half a minute, as long as other parties
         // have their turn.
         if self.sender.ready().await.is_err() {
             *self = self.api.clone().connect().await?;
         }
-        let request = Request::post(path)
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
             .header(HOST, self.api.address.to_string())
             .header(AUTHORIZATION, format!("Bearer {}", self.api.token))
             .header(CONTENT_TYPE, "application/json")

@@ -109,7 +109,7 @@ async fn a_python_node_enrols_and_runs_tasks() {
     let done = run(TaskSpec::argv(["sleep", "600"]).timeout(limit)).await;
     assert_eq!(done.task.outcome, Some(Outcome::TimedOut { processes: 1 }));
 
-    let spec = TaskSpec::argv(["sh", "-c", "echo up; sleep 600; echo never"]);
+    let spec = TaskSpec::argv(["sh", "-c", "sleep 600 & echo up; wait; echo never"]);
     let task = assistant.submit("py", spec).await.unwrap();
     first_output(&sandbox, &task).await;
     assistant.cancel(task.id, "enough").await.unwrap();

@@ -9,6 +9,8 @@ mod handshakes;
 mod impersonation;
 mod interop;
 mod programs;
+mod receipts;
 mod restart;
+mod revocation;
 mod sandbox;
 mod tasks;

@@ -150,9 +150,14 @@ impl Sandbox {
         name: &str,
         equip: impl FnOnce(NodeBuilder) -> NodeBuilder,
     ) -> RunningNode {
-        let started = self.launch(config, name, equip);
-        wait(started.node.wait_online()).await.expect("the node comes online");
-        started
+        let running = self.launch(config, name, equip);
+        wait(running.node.wait_online()).await.expect("the node comes online");
+        running
+    }
+
+    /// Starts a node once more that was invited under this name; does not wait for it.
+    pub(crate) fn restart_node(&self, name: &str) -> RunningNode {
+        self.launch(&self.path(&format!("{name}.yaml")), name, |builder| builder)
     }
 
     /// Starts a node as [`Self::start_node`] does, and does not wait for it.
@@ -215,9 +220,27 @@ impl Sandbox {
 }
 
 impl RunningNode {
+    /// How the node stands to its hub.
+    pub(crate) fn status(&self) -> tokio::sync::watch::Receiver<cortex_node_lib::Status> {
+        self.node.status()
+    }
+
     /// Waits until the node ends by itself; returns how.
     pub(crate) async fn ended(self) -> cortex_core::Result<()> {
         wait(self.running.done).await.expect("it does not panic")
+    }
+
+    /// Ends the node as a crash would: nothing is said. Waits until its directory is free.
+    pub(crate) async fn crash(self, data: &Path) {
+        self.running.done.abort();
+        assert!(self.running.done.await.is_err_and(|error| error.is_cancelled()));
+        let lock = std::fs::File::open(data.join("lock")).expect("the node made it");
+        wait(async {
+            while lock.try_lock().is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// Stops the node in good order.

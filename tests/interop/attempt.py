@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import PB
+from receipt import CUT_STDERR, CUT_STDOUT, Transcript
 
 CHUNK_BYTES = 64 << 10
 UNSTORED_BYTES = 4 << 20  # Output that waits for the hub; with more, the program waits.
@@ -30,18 +31,27 @@ class Rejection(Exception):
 class Attempt:
     """One attempt, and its reports until the hub has stored them."""
 
-    def __init__(self, task_id: str, attempt: int, news: asyncio.Event):
+    def __init__(self, task_id: str, attempt: int, news: asyncio.Event, countersign: Any):
+        self.transcript, self._countersign = Transcript(), countersign
         self.key, self.started, self.ended = (task_id, attempt), False, False
         self.reports: deque = deque()
         self.sequence = self._waiting = 0
         self._offsets = {PB.OUTPUT_STREAM_STDOUT: 0, PB.OUTPUT_STREAM_STDERR: 0}
         self._news, self._stored, self._stop = news, asyncio.Event(), asyncio.Event()
-        self._stop_word = ""
+        self._stop_word, self._grace = "", None
 
     def end(self, **outcome: Any) -> None:
         """Reports the end; nothing follows."""
         self.ended = True
-        self._report(response=PB.TaskResponse(**outcome))
+        response = PB.TaskResponse(**outcome)
+        receipt = self._countersign(response, self.transcript)
+        response.receipt.CopyFrom(PB.Receipt(**receipt))
+        self._report(response=response)
+
+    def kill(self) -> None:
+        """Ends the program without any grace: the node was locked or removed."""
+        self._grace = 0.0
+        self.ask_to_stop("interrupted")
 
     def ask_to_stop(self, word: str) -> None:
         """Asks the program to end: "cancelled" or "interrupted"; the first word counts."""
@@ -94,7 +104,8 @@ class Attempt:
         stopping = asyncio.create_task(self._stop.wait())
         limit = order.timeout_ms / 1000 or None
         await asyncio.wait({exited, stopping}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        ended_by_us = None if exited.done() else await _end_group(process.pid, order.grace_ms / 1000)
+        grace = order.grace_ms / 1000 if self._grace is None else self._grace
+        ended_by_us = None if exited.done() else await _end_group(process.pid, grace)
         code = await exited
         await asyncio.gather(*pumps)
         process._transport.close()  # Pipes that a background process holds; there is no public way.
@@ -118,12 +129,14 @@ class Attempt:
             await asyncio.wait({read}, timeout=1)
             if not read.done():
                 read.cancel()
+                self.transcript.flags |= CUT_STDOUT if stream == PB.OUTPUT_STREAM_STDOUT else CUT_STDERR
                 return
             if not (data := read.result()):
                 return
             progress = PB.ProgressEvent(stream=stream, offset=self._offsets[stream], data=data)
             self._report(progress=progress)
             self._offsets[stream] += len(data)
+            self.transcript.add("stdout" if stream == PB.OUTPUT_STREAM_STDOUT else "stderr", data)
             while self._waiting > UNSTORED_BYTES:
                 self._stored.clear()
                 await self._stored.wait()

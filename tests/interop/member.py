@@ -145,6 +145,11 @@ class Identity:
         write_new(self._member_file, json.dumps(self.member).encode())
         log.info("enrolled as %s, %s", done.node_name, done.node_id)
 
+    def erase(self) -> None:
+        """The hub has removed this node: nothing of it stays."""
+        for name in ("member.json", "identity.key"):
+            self._member_file.with_name(name).unlink(missing_ok=True)
+
     async def token(self, channel: grpc.aio.Channel) -> str:
         """A new access token, good for some minutes."""
         stub = PB.TokenServiceStub(channel)

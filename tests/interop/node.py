@@ -5,7 +5,7 @@ It enrols with the invite of a node.yaml, keeps the control stream open, and run
 arguments inside the hub's policy; it has no command lines, no skills and no policy of its own.
 Linux, Python 3.11; `scripts/setup` installs what it imports.
 
-`envelope.py` has what is signed, `member.py` who the node is, `attempt.py` what it runs; here is
+`envelope.py` has what is signed, `receipt.py` what the node countersigns, `member.py` who the node is, `attempt.py` what it runs; here is
 its life: connect, obey what is verified, report until it is stored.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import hashlib
 import logging
 import os
@@ -33,8 +34,11 @@ from attempt import Attempt
 from envelope import Envelope, Expected, Kind, Refusal, format_id, key_id, self_test, stream_proof, verify
 from member import CALL_TIMEOUT, VERSION, HubConfig, Identity, write_new
 from protocol import PB
+from receipt import Mandate, countersign
+from receipt import self_test as receipt_self_test
 
 POLICY_TYPE, TASK_TYPE = "cortex.v1.SandboxPolicy", "cortex.v1.TaskRequest"
+CONTROL_TYPE = "cortex.v1.ControlRequest"
 AFTER_RESTART = (1 << 63) - 1  # The report's number, as envelope.md says.
 BATCH_REPORTS, BATCH_BYTES = 256, 512 << 10
 LAST_ACKS = 5
@@ -58,9 +62,11 @@ class Node:
         self.news, self.idle, self.stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.idle.set()
         for entry in self.journal.glob("tsk_*"):
-            task_id, number = entry.name.split(".")
-            attempt = self.admit((task_id, int(number)))
+            hub, node, session, task, number, envelope = entry.read_text().split()
+            ids = [bytes.fromhex(text) for text in (hub, node, session, task)]
+            attempt = self.admit(Mandate(*ids, int(number), bytes.fromhex(envelope)))
             attempt.started, attempt.sequence = True, AFTER_RESTART - 1
+            attempt.transcript = None
             attempt.end(interrupted="the node was restarted while it ran")
 
     async def run(self) -> None:
@@ -136,8 +142,6 @@ class Node:
             elif body == "ack":
                 self.settle(message.ack)
             elif body == "closing":
-                if message.closing.reason == PB.StreamClosing.REASON_REVOKED:
-                    raise SystemExit(f"the hub closed the stream: {message.closing.message}")
                 raise ConnectionError(message.closing.message)
         raise ConnectionError("the hub ended the stream")
 
@@ -223,7 +227,8 @@ class Node:
         except Refusal as refusal:
             log.warning("refused: %s", refusal.code)
             if refusal.proven and refusal.proven.kind == Kind.TASK and refusal.proven.attempt:
-                self.reject(refusal.proven, refusal.code, "the signed message does not fit")
+                words = "the signed message does not fit"
+                self.reject(refusal.proven, sealed.envelope, refusal.code, words)
             return
         self.last_sequence = told.sequence
         key = attempt_key(told)
@@ -231,35 +236,56 @@ class Node:
             self.adopt(told, sealed.payload)
         elif told.kind == Kind.CANCEL and key in self.attempts:
             self.attempts[key].ask_to_stop("cancelled")
+        elif told.kind == Kind.CONTROL and told.payload_type == CONTROL_TYPE:
+            self.control(PB.ControlRequest.FromString(sealed.payload))
         elif told.kind == Kind.TASK and key not in self.attempts and told.attempt:
-            self.start(told, sealed.payload)
+            self.start(told, sealed)
 
-    def start(self, told: Envelope, payload: bytes) -> None:
+    def control(self, order: Any) -> None:
+        """The node was locked or removed: everything ends at once; a removed one erases itself."""
+        for attempt in self.attempts.values():
+            attempt.kill()
+        if order.action == PB.ControlRequest.ACTION_DEREGISTER:
+            self.identity.erase()
+            raise SystemExit(f"the hub has removed this node: {order.reason}")
+
+    def mandate(self, told: Envelope, envelope: bytes) -> Mandate:
+        """What a receipt will say that it answers."""
+        digest = hashlib.sha256(envelope).digest()
+        return Mandate(told.hub, told.node, told.session, told.task, told.attempt, digest)
+
+    def start(self, told: Envelope, sealed: Any) -> None:
         """Decodes a verified task, writes it down, and starts it."""
         key, session = attempt_key(told), format_id("ses", told.session)
+        mandate = self.mandate(told, sealed.envelope)
         try:
-            order = PB.TaskRequest.FromString(payload)
+            order = PB.TaskRequest.FromString(sealed.payload)
         except DecodeError as error:
-            return self.reject(told, "BAD_TASK", str(error))
+            return self.reject(told, sealed.envelope, "BAD_TASK", str(error))
         if told.payload_type != TASK_TYPE or (order.task_id, order.session_id) != (key[0], session):
-            return self.reject(told, "BAD_TASK", "type, task or session are not the envelope's")
+            words = "type, task or session are not the envelope's"
+            return self.reject(told, sealed.envelope, "BAD_TASK", words)
         if self.stopping.is_set():
-            return self.reject(told, "NODE_LEAVING", "the node is shutting down")
-        write_new(self.journal / f"{key[0]}.{key[1]}", b"")
-        task = asyncio.create_task(self.admit(key).run(order, self.policy, self.workspace))
+            return self.reject(told, sealed.envelope, "NODE_LEAVING", "the node is shutting down")
+        hub, node, ses, tsk, number, digest = mandate
+        noted = [hub.hex(), node.hex(), ses.hex(), tsk.hex(), str(number), digest.hex()]
+        write_new(self.journal / f"{key[0]}.{key[1]}", " ".join(noted).encode())
+        task = asyncio.create_task(self.admit(mandate).run(order, self.policy, self.workspace))
         self.running.add(task)
         task.add_done_callback(self.running.discard)
 
-    def reject(self, told: Envelope, rule: str, reason: str) -> None:
+    def reject(self, told: Envelope, envelope: bytes, rule: str, reason: str) -> None:
         """Tells the hub that an attempt does not start here; one that is known goes on."""
         key = attempt_key(told)
         if key not in self.attempts:
-            self.admit(key).end(rejected=PB.Rejected(rule=rule, reason=reason))
+            self.admit(self.mandate(told, envelope)).end(rejected=PB.Rejected(rule=rule, reason=reason))
 
-    def admit(self, key: tuple[str, int]) -> Attempt:
+    def admit(self, mandate: Mandate) -> Attempt:
         """Begins to keep an attempt's reports."""
         self.idle.clear()
-        self.attempts[key] = Attempt(*key, self.news)
+        key = (format_id("tsk", mandate.task), mandate.attempt)
+        sign = functools.partial(countersign, self.identity.key, mandate)
+        self.attempts[key] = Attempt(*key, self.news, sign)
         return self.attempts[key]
 
     def settle(self, acks: Any) -> None:
@@ -338,7 +364,8 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     if arguments.self_test:
-        print(f"the vector holds; {self_test()} flipped bits refused")
+        receipt_self_test()
+        print(f"the vectors hold; {self_test()} flipped bits refused")
     elif arguments.config and arguments.data_dir:
         asyncio.run(serve(arguments))
     else:

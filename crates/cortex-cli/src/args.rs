@@ -1,6 +1,7 @@
 //! What can be typed: the tree of commands of both programs.
 
 pub(crate) mod account;
+pub(crate) mod audit;
 pub(crate) mod exec;
 pub(crate) mod hub;
 pub(crate) mod invite;
@@ -140,6 +141,9 @@ pub(crate) enum Command {
     Session(session::SessionCommand),
     /// Print what happened, or what happens.
     Events(task::EventsArgs),
+    /// See who did what; export and verify it.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Manage users.
     #[command(subcommand)]
     User(account::UserCommand),

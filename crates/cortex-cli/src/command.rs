@@ -1,5 +1,6 @@
 //! What is done: one file a group of commands.
 
+mod audit;
 pub(crate) mod config;
 mod context;
 mod doctor;
@@ -37,6 +38,7 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::Task(command) => task::run(program, command).await,
         Command::Session(command) => session::run(program, command).await,
         Command::Events(args) => event::run(program, args).await,
+        Command::Audit(command) => audit::run(program, command).await,
         Command::User(command) => user::run(program, command).await,
         Command::Token(command) => token::run(program, command).await,
         Command::Login(group) => login::run(program, group).await,

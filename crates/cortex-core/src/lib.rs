@@ -9,8 +9,10 @@
 //! seam; `contract` (feature of that name) has the suite that every backend passes.
 
 pub mod account;
+pub mod audit;
 mod base64_bytes;
 pub mod capability;
+pub mod chain;
 pub mod change;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -25,6 +27,7 @@ pub mod node;
 pub mod path;
 pub mod policy;
 pub mod proof;
+pub mod receipt;
 pub mod registry;
 pub mod report;
 pub mod session;

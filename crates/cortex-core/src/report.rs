@@ -1,8 +1,11 @@
 //! What a node reports of its tasks, and how a hub acknowledges it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::id::TaskId;
+use crate::receipt;
 use crate::task::Outcome;
 use crate::task::Stream;
 
@@ -50,6 +53,8 @@ pub enum News {
     Ended {
         /// How.
         outcome: Outcome,
+        /// What the node countersigned about it.
+        receipt: Arc<receipt::Signed>,
     },
 }
 

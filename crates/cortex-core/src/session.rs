@@ -18,9 +18,12 @@ pub use store::OutputPart;
 pub use store::SessionStore;
 pub use store::TaskFilter;
 
+use crate::chain::Head;
 use crate::id::NodeId;
 use crate::id::SessionId;
 use crate::id::UserId;
+use crate::receipt;
+use crate::task::TaskEvent;
 use crate::timestamp::Timestamp;
 
 /// A conversation's hold on nodes: its tasks run on the nodes that are attached to it.
@@ -40,6 +43,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
+    /// The chain of the receipts in its log.
+    pub receipts: Head,
 }
 
 /// Whether a session takes tasks.
@@ -80,6 +85,7 @@ impl Session {
             nodes: Vec::new(),
             created_at: now,
             closed_at: None,
+            receipts: receipt::chain_of(id),
         }
     }
 
@@ -108,8 +114,11 @@ impl Session {
                 self.closed_at = Some(now);
             }
             Happening::Task { event, .. } => {
-                if is_closed && matches!(event, crate::task::TaskEvent::Submitted { .. }) {
+                if is_closed && matches!(event, TaskEvent::Submitted { .. }) {
                     return Err(SessionError::Closed);
+                }
+                if let TaskEvent::Ended { receipt: Some(receipt), .. } = event {
+                    self.receipts = receipt.extend(self.receipts);
                 }
             }
         }

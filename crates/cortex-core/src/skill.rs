@@ -69,6 +69,8 @@ pub enum StopReason {
     Timeout,
     /// The node is shutting down.
     Shutdown,
+    /// The hub locked or removed the node: there is no grace.
+    Revoked,
 }
 
 /// The world outside a skill, provided by whoever runs it.
@@ -80,6 +82,9 @@ pub trait Console: Send + Sync + fmt::Debug {
 
     /// Takes output; waits while what was taken before is still on its way.
     async fn write(&self, stream: Stream, data: Bytes);
+
+    /// Notes that there was more on this stream than was written.
+    fn cut(&self, stream: Stream);
 
     /// Resolves when the task is to stop, and says why; at once if it already is.
     async fn stopped(&self) -> StopReason;
@@ -120,6 +125,11 @@ impl Invocation {
     /// Puts out bytes; waits while the reader is slow.
     pub async fn write(&self, stream: Stream, data: impl Into<Bytes> + Send) {
         self.console.write(stream, data.into()).await;
+    }
+
+    /// Says that there was more on this stream than was written: the task's receipt says so too.
+    pub fn cut(&self, stream: Stream) {
+        self.console.cut(stream);
     }
 
     /// Puts out one line of text on standard output.

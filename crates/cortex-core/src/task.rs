@@ -162,7 +162,7 @@ impl Task {
                 }
                 self.state = State::Cancelling;
             }
-            TaskEvent::Ended { attempt, outcome } => {
+            TaskEvent::Ended { attempt, outcome, .. } => {
                 self.expect_attempt(*attempt)?;
                 self.state = outcome.state();
                 self.outcome = Some(outcome.clone());

@@ -169,6 +169,7 @@ impl HubBuilder {
             let outside = OutsideCertificate::load(certificate, key)?;
             trust.authority().present_outside(Arc::new(outside));
         }
+        store.set_hub(trust.hub());
         let registry = self.registry.unwrap_or_else(|| store.registry());
         let sessions = self.sessions.unwrap_or_else(|| store.sessions());
         close_stale_streams(&*registry).await?;
@@ -177,6 +178,7 @@ impl HubBuilder {
         let metrics = Metrics::default();
         let accounts = Accounts::new(store.accounts(), trust.tokens().clone(), self.authenticator);
         let dispatch = Dispatch::load(
+            trust.hub(),
             sessions.clone(),
             registry.clone(),
             accounts.clone(),

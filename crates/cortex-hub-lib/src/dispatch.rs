@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cortex_core::Result;
+use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
@@ -44,6 +45,7 @@ use crate::metrics::Metrics;
 /// Moves tasks through their lives.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
+    hub: HubId,
     store: Arc<dyn SessionStore>,
     registry: Arc<dyn NodeRegistry>,
     accounts: Accounts,
@@ -56,7 +58,9 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     /// Rebuilds what is open from the store; nodes get the restart's grace to come back.
+    #[expect(clippy::too_many_arguments, reason = "all that it stands on, put together once")]
     pub(crate) async fn load(
+        hub: HubId,
         store: Arc<dyn SessionStore>,
         registry: Arc<dyn NodeRegistry>,
         accounts: Accounts,
@@ -66,7 +70,7 @@ impl Dispatch {
         limits: Limits,
     ) -> Result<Self> {
         let open = Open::default();
-        let dispatch = Self { store, registry, accounts, links, feed, metrics, limits, open };
+        let dispatch = Self { hub, store, registry, accounts, links, feed, metrics, limits, open };
         let deadline = clock::now() + dispatch.limits.restart_grace();
         for task in dispatch.store.tasks(TaskFilter::open()).await? {
             if let Some(node) = task.node {

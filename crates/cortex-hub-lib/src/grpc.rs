@@ -29,12 +29,13 @@ use crate::hub::Hub;
 /// All services that nodes use, with gRPC health and reflection.
 pub(crate) async fn routes(hub: &Hub) -> cortex_core::Result<Routes> {
     let plan = Arc::new(Plan::of(&hub.config().policy));
-    let orchestrator = AgentOrchestratorServer::new(Orchestrator::new(hub.clone(), plan))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let orchestrator =
+        AgentOrchestratorServer::new(Orchestrator::new(hub.clone(), Arc::clone(&plan)))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let enrollment = EnrollmentServiceServer::new(Enrollment::new(hub.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let tokens = TokenServiceServer::new(Tokens::new(hub.clone()))
+    let tokens = TokenServiceServer::new(Tokens::new(hub.clone(), plan))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<AgentOrchestratorServer<Orchestrator>>().await;

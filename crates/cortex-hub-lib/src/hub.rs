@@ -2,12 +2,14 @@
 //! applied. It knows neither HTTP nor gRPC nor SQL.
 
 mod admission;
+mod audit;
 mod enforce;
 mod follow;
 mod grants;
 mod invites;
 mod log;
 mod nodes;
+mod receipts;
 mod renewal;
 mod repeat;
 mod sessions;
@@ -33,12 +35,15 @@ use tokio_util::task::TaskTracker;
 pub(crate) use admission::Applicant;
 pub(crate) use admission::MAX_VERSION;
 pub(crate) use admission::NodeToken;
+pub use audit::AuditReader;
 pub use follow::Follow;
 pub use follow::OutputCursor;
 pub use follow::OutputFollower;
 pub use invites::InviteDraft;
 pub use invites::IssuedInvite;
 pub use log::LogReader;
+pub use receipts::Part as ReceiptPart;
+pub use receipts::ReceiptReader;
 pub(crate) use renewal::RenewalClaim;
 pub(crate) use streams::Opened;
 pub(crate) use streams::Registration;

@@ -107,15 +107,15 @@ fn output_bytes(reports: &[Report]) -> usize {
 }
 
 async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {
-    let node = link.node().id;
+    let node = link.node();
     match up {
-        Up::Inventory(known) => hub.dispatch().reconcile(node, &known).await,
+        Up::Inventory(known) => hub.dispatch().reconcile(node.id, &known).await,
         Up::Reports(reports) => {
-            let acks = hub.dispatch().settle(node, reports).await?;
+            let acks = hub.dispatch().settle(&node, reports).await?;
             acknowledge(link, acks).await?;
         }
         Up::Leaving(reason) => {
-            tracing::info!(%node, reason = %reason.escape_debug(), "node leaves");
+            tracing::info!(node = %node.id, reason = %reason.escape_debug(), "node leaves");
             link.closed.cancel();
         }
     }

@@ -11,6 +11,7 @@
 
 pub mod accounts;
 pub mod assistant;
+mod audit;
 pub mod config;
 pub mod store;
 pub mod trust;
@@ -38,6 +39,7 @@ pub use config::HubConfig;
 pub use feed::Change;
 pub use feed::Changes;
 pub use feed::Frame;
+pub use hub::AuditReader;
 pub use hub::Follow;
 pub use hub::Hub;
 pub use hub::InviteDraft;
@@ -45,6 +47,10 @@ pub use hub::IssuedInvite;
 pub use hub::LogReader;
 pub use hub::OutputCursor;
 pub use hub::OutputFollower;
+pub use hub::ReceiptPart;
+pub use hub::ReceiptReader;
 pub use hub::TaskDraft;
 pub use metrics::Metrics;
 pub use rest::router;
+pub use store::audit::AuditFilter;
+pub use store::audit::Link as AuditLink;

@@ -62,14 +62,39 @@ pub(crate) enum Up {
 pub(crate) enum CloseReason {
     /// A newer stream of the same node was opened.
     TakenOver,
-    /// The node was locked or removed.
-    Revoked,
+    /// The node was locked.
+    Locked,
+    /// The node was removed.
+    Removed,
     /// The hub shuts down.
     Shutdown,
     /// Nothing was heard for too long.
     Silent,
     /// The node broke the protocol.
     Protocol(String),
+}
+
+impl CloseReason {
+    /// Why the link of a node with this admission is ended; nothing where it may work.
+    pub(crate) fn of(admission: Admission) -> Option<Self> {
+        match admission {
+            Admission::Active => None,
+            Admission::Locked => Some(CloseReason::Locked),
+            _ => Some(CloseReason::Removed),
+        }
+    }
+
+    /// What the node and whoever waits for its tasks are told.
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            CloseReason::TakenOver => "a newer stream of this node was opened",
+            CloseReason::Locked => "the node was locked",
+            CloseReason::Removed => "the node was removed",
+            CloseReason::Shutdown => "the hub shuts down",
+            CloseReason::Silent => "no heartbeat came for too long",
+            CloseReason::Protocol(fault) => fault,
+        }
+    }
 }
 
 /// Why something could not be sent.

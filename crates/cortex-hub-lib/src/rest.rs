@@ -3,6 +3,7 @@
 //! Handlers authenticate, translate and stream; what may be done is decided in `Hub`. Every route
 //! stands with its rule in `table`, every error leaves through `edge` as a problem document.
 
+mod audit;
 mod convert;
 mod dispatch;
 mod docs;

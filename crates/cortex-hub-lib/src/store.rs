@@ -4,6 +4,7 @@
 //! written by one thread that gathers what waits into one transaction: see the `writer` module.
 
 pub mod accounts;
+pub mod audit;
 mod column;
 mod connection;
 mod database;
@@ -23,15 +24,18 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 
 use cortex_core::Result;
+use cortex_core::id::HubId;
 use cortex_core::registry::NodeRegistry;
 use cortex_core::session::SessionStore;
 use sea_orm::ConnectionTrait as _;
 use sea_orm::DatabaseConnection;
 
 use self::accounts::AccountStore;
+use self::audit::AuditLog;
 use self::database::BUSY_TIMEOUT;
 use self::database::Files;
 use self::fault::fault;
@@ -62,6 +66,8 @@ struct Inner {
     sessions: Arc<SqlSessionStore>,
     accounts: Arc<AccountStore>,
     repeats: RepeatStore,
+    audit: AuditLog,
+    hub: Arc<OnceLock<HubId>>,
 }
 
 impl Store {
@@ -87,7 +93,9 @@ impl Store {
         let recent = Arc::new(Recent::default());
         let options = files.options();
         let Files { database, output, lock } = files;
+        let hub = Arc::new(OnceLock::new());
         let belongings = Belongings {
+            hub: Arc::clone(&hub),
             database,
             options,
             busy_timeout: BUSY_TIMEOUT,
@@ -98,6 +106,7 @@ impl Store {
         let registry = SqlNodeRegistry::open(reads.clone(), writer.clone()).await?;
         let accounts = AccountStore::open(reads.clone(), writer.clone()).await?;
         let repeats = RepeatStore::new(writer.clone());
+        let audit = AuditLog::new(reads.clone(), writer.clone());
         let sessions = SqlSessionStore::new(reads.clone(), writer.clone(), recent, output);
         let inner = Inner {
             reads,
@@ -107,6 +116,8 @@ impl Store {
             sessions: Arc::new(sessions),
             accounts: Arc::new(accounts),
             repeats,
+            audit,
+            hub,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -133,6 +144,18 @@ impl Store {
     #[must_use]
     pub fn repeats(&self) -> &RepeatStore {
         &self.inner.repeats
+    }
+
+    /// Who did what.
+    #[must_use]
+    pub fn audit(&self) -> &AuditLog {
+        &self.inner.audit
+    }
+
+    /// Says whose store this is: its audit log's chain begins with that. The first word counts.
+    pub fn set_hub(&self, hub: HubId) {
+        // A second word is the same one: a store has one hub.
+        let _ = self.inner.hub.set(hub);
     }
 
     /// Finds out whether the database can be read and the writer works.

@@ -171,6 +171,17 @@ impl NodeConfig {
         file::load(path, environment)
     }
 
+    /// Reads a configuration from a text that is in no file, such as an invite's answer.
+    ///
+    /// Relative paths are relative to `base`; the rest is as with [`Self::load`].
+    ///
+    /// # Errors
+    /// `Invalid`, as with [`Self::load`].
+    pub fn parse(text: &str, base: &Path, environment: &Environment) -> Result<Self> {
+        let mut written = file::parse(text).map_err(invalid)?;
+        file::complete(&mut written, base, environment).map(|(config, _)| config)
+    }
+
     /// Sets the invite to enrol with.
     #[must_use]
     pub fn invite(mut self, invite: InviteToken) -> Self {

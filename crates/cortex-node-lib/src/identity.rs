@@ -39,6 +39,8 @@ const ENROLMENT_FILE: &str = "enrolment.json";
 const LOCK_FILE: &str = "lock";
 /// The generation that an enrolment begins with.
 const FIRST_GENERATION: u64 = 1;
+/// Written by the runner.
+const JOURNAL_FILE: &str = "journal";
 const OPERATION: &str = "open data directory";
 
 /// The node's data directory, open and locked.
@@ -145,6 +147,23 @@ impl Identity {
     #[must_use]
     pub(crate) fn join_state(&self, enrolment: Enrolment) -> Arc<JoinState> {
         Arc::new(JoinState::new(self.dir.clone(), enrolment))
+    }
+}
+
+impl Identity {
+    /// Erases the enrolment, all keys, and the journal: this node is no more.
+    ///
+    /// The enrolment goes first: whatever is left by a crash in between is a node that was never
+    /// enrolled.
+    ///
+    /// # Errors
+    /// `Denied`: a file cannot be removed.
+    pub(crate) fn erase(&self) -> Result<()> {
+        for name in [ENROLMENT_FILE, KEY_FILE, JOURNAL_FILE] {
+            let path = self.dir.join(name);
+            files::erase(&path).map_err(|error| cannot(&path, "erase", error))?;
+        }
+        TlsKey::erase_all(&self.dir)
     }
 }
 

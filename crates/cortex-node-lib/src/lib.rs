@@ -43,3 +43,5 @@ pub use config::NodeConfig;
 pub use node::Driver;
 pub use node::Node;
 pub use node::Status;
+#[doc(hidden)]
+pub use runner::journal_times;

@@ -10,7 +10,9 @@ mod drain;
 mod guard;
 mod journal;
 mod leftover;
+mod measure;
 mod place;
+mod witness;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use std::time::SystemTime;
 use cortex_core::Result;
 use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
+use cortex_core::receipt::Output;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Outcome;
 use ed25519_dalek::VerifyingKey;
@@ -36,11 +39,14 @@ use crate::sandbox::Sandbox;
 use crate::skills::Skills;
 use crate::uplink::Admission;
 use crate::uplink::AttemptKey;
+use crate::uplink::ControlAct;
+use crate::uplink::ControlOrder;
 use crate::uplink::Downlink;
 use crate::uplink::Outbox;
 use crate::uplink::Sealed;
 
 pub(crate) use drain::Drained;
+pub use measure::journal_times;
 
 use attempt::Attempt;
 use attempt::Stop;
@@ -52,6 +58,8 @@ use guard::Ruling;
 use journal::Journal;
 use journal::Recovered;
 use place::Place;
+use witness::Mandate;
+use witness::Witness;
 
 /// How many messages are taken at once.
 const TAKEN_AT_ONCE: usize = 64;
@@ -82,9 +90,10 @@ struct Floor {
     outbox: Arc<Outbox>,
     skills: Skills,
     journal: Journal,
+    witness: Witness,
     running: Arc<AtomicU32>,
     /// Last, so that it is dropped last.
-    _identity: Identity,
+    identity: Identity,
 }
 
 /// The node's working part.
@@ -98,6 +107,8 @@ pub(crate) struct Runner {
     places: Arc<Semaphore>,
     most: usize,
     leaving: bool,
+    /// The hub has removed the node, and said so with its signature.
+    removed: bool,
 }
 
 impl Runner {
@@ -119,16 +130,18 @@ impl Runner {
         max_tasks: u32,
     ) -> Result<Self> {
         let (journal, recovered) = Journal::open(identity.dir())?;
+        let witness = Witness::new(authority.hub, authority.node, identity.key());
         for Recovered { key, entry } in recovered {
             leftover::end(&entry);
-            let outcome = leftover::outcome(&entry);
+            let (outcome, output) = leftover::outcome(&entry);
             tracing::warn!(task = %key.task, attempt = key.attempt, outcome = outcome.summary(),
                 "an attempt of an earlier run");
-            outbox.restore(key, outcome);
+            let receipt = witness.attest(key, entry.mandate, &outcome, output);
+            outbox.restore(key, outcome, receipt);
         }
         let places = usize::try_from(max_tasks).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let running = Arc::new(AtomicU32::new(0));
-        let floor = Floor { outbox, skills, journal, running, _identity: identity };
+        let floor = Floor { outbox, skills, journal, witness, running, identity };
         Ok(Self {
             guard: Guard::new(authority),
             sandbox,
@@ -138,6 +151,7 @@ impl Runner {
             places: Arc::new(Semaphore::new(places)),
             most: places.saturating_add(MOST_WAITING),
             leaving: false,
+            removed: false,
         })
     }
 
@@ -167,6 +181,9 @@ impl Runner {
                         break Duration::ZERO;
                     }
                     self.take(&mut taken);
+                    if self.removed {
+                        break Duration::ZERO;
+                    }
                 }
                 Some(done) = self.tasks.join_next() => self.finish(done),
                 limit = drained(&mut drain) => break limit,
@@ -185,8 +202,8 @@ impl Runner {
                 self.floor.journal.commit();
             }
             match downlink {
-                Downlink::Policy(sealed) => {
-                    let ruling = self.guard.configured_policy(&sealed, now());
+                Downlink::Apart(sealed) => {
+                    let ruling = self.guard.judge_apart(sealed, now());
                     self.obey(ruling);
                 }
                 Downlink::Opened { epoch, taken } => {
@@ -211,21 +228,21 @@ impl Runner {
 
     fn obey(&mut self, ruling: Ruling) {
         match ruling {
-            Ruling::Obey(Order::Run { key, order, epoch, sequence }) => {
+            Ruling::Obey(Order::Run { key, mandate, order, epoch, sequence }) => {
                 if !self.admit(key) {
                     return;
                 }
                 if let Some(rule) = self.unwilling() {
                     let (rule, reason) = (rule.0.to_owned(), rule.1.to_owned());
-                    self.floor.outbox.ended(key, Outcome::Rejected { rule, reason });
+                    self.reject(key, mandate, rule, reason);
                     return;
                 }
-                let written = self.floor.journal.accept(key, epoch, sequence);
+                let written = self.floor.journal.accept(key, epoch, sequence, mandate);
                 let (stop, stopped) = watch::channel(None);
                 self.attempts.insert(key, stop);
                 let place = Place::reserve(&self.places);
                 let stop = Stop::new(stopped);
-                let attempt = Attempt { key, order: *order, stop, place };
+                let attempt = Attempt { key, mandate, order: *order, stop, place };
                 let floor = Arc::clone(&self.floor);
                 self.tasks.spawn(async move {
                     attempt.run(&floor, written).await;
@@ -240,14 +257,30 @@ impl Runner {
                 None => self.floor.outbox.repeat(key),
             },
             Ruling::Obey(Order::Adopt(policy)) => self.sandbox.adopt(policy),
-            Ruling::Reject { key, rule, reason } => {
+            Ruling::Obey(Order::Control(order)) => self.obey_control(&order),
+            Ruling::Reject { key, mandate, rule, reason } => {
                 tracing::warn!(task = %key.task, rule, reason, "rejected");
                 if self.admit(key) {
-                    self.floor.outbox.ended(key, Outcome::Rejected { rule, reason });
+                    self.reject(key, mandate, rule, reason);
                 }
             }
             Ruling::Ignore => {}
         }
+    }
+
+    /// Ends everything at once; of a node that was removed, nothing is left after that.
+    fn obey_control(&mut self, order: &ControlOrder) {
+        tracing::warn!(act = ?order.act, reason = order.reason, "the hub ends this node's work");
+        for stop in self.attempts.values() {
+            ask_to_stop(stop, StopReason::Revoked);
+        }
+        self.removed |= order.act == ControlAct::Deregister;
+    }
+
+    fn reject(&self, key: AttemptKey, mandate: Mandate, rule: String, reason: String) {
+        let outcome = Outcome::Rejected { rule, reason };
+        let receipt = self.floor.witness.attest(key, mandate, &outcome, Output::none());
+        self.floor.outbox.ended(key, outcome, receipt);
     }
 
     /// Begins to keep an attempt's reports; one that is known repeats those it has.

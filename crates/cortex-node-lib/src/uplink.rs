@@ -48,11 +48,16 @@ pub(crate) use credentials::Renewed;
 pub(crate) use outbox::Admission;
 pub(crate) use outbox::AttemptKey;
 pub(crate) use outbox::Outbox;
+pub(crate) use outbox::Transcript;
 pub(crate) use payload::CANCEL_TYPE;
+pub(crate) use payload::CONTROL_TYPE;
+pub(crate) use payload::ControlAct;
+pub(crate) use payload::ControlOrder;
 pub(crate) use payload::POLICY_TYPE;
 pub(crate) use payload::TASK_TYPE;
 pub(crate) use payload::TaskOrder;
 pub(crate) use payload::read_cancel;
+pub(crate) use payload::read_control;
 pub(crate) use payload::read_policy;
 pub(crate) use payload::read_task;
 
@@ -137,8 +142,9 @@ pub(crate) struct Sealed {
 /// What comes down from the hub, in order.
 #[derive(Debug)]
 pub(crate) enum Downlink {
-    /// A policy that came with the configuration: epoch 0, sequence 1.
-    Policy(Sealed),
+    /// What came outside of a stream, epoch 0, sequence 1: a policy with the configuration, or a
+    /// control with a refusal.
+    Apart(Sealed),
     /// A control stream is open; what follows belongs to it.
     Opened {
         /// Its epoch.
@@ -223,8 +229,7 @@ impl Uplink {
     /// Every loss is followed by another attempt after a random wait that grows from 0.5 s to 30 s.
     ///
     /// # Errors
-    /// `Denied` (`node_revoked`): the hub locked or removed the node. The last error where the
-    /// limit of attempts is reached.
+    /// The last error where the limit of attempts is reached.
     pub(crate) async fn run(self, mut leave: watch::Receiver<Option<String>>) -> Result<()> {
         let mut reconnect = Reconnect::new(self.reconnect_limit);
         let mut tokens = Tokens::new(self.membership.clone());

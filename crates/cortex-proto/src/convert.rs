@@ -3,11 +3,14 @@
 //! `TryFrom` and `parse` on the way in, `From` on the way out.
 
 mod capability;
+mod control;
 mod health;
 pub mod policy;
 mod report;
 mod task;
 
+pub use control::ControlAct;
+pub use control::ControlOrder;
 pub use report::parse_ack;
 pub use report::parse_attempt;
 pub use report::parse_report;

@@ -4,6 +4,7 @@
 //! refuse unknown keys, answers may gain keys.
 
 mod account;
+mod audit;
 mod enrolment;
 mod event;
 mod node;
@@ -22,6 +23,10 @@ pub use account::TokenRequest;
 pub use account::UserInfo;
 pub use account::UserPatch;
 pub use account::UserRequest;
+pub use audit::AuditInfo;
+pub use audit::BadRecord;
+pub use audit::ChainHead;
+pub use audit::ExportLine;
 pub use enrolment::CertChallenge;
 pub use enrolment::CertChallengeRequest;
 pub use enrolment::CertIssued;

@@ -32,7 +32,7 @@ pub(crate) enum NodeCommand {
     Unshare(UnshareArgs),
     /// Print with whom a node of yours is shared.
     Shares(NodeName),
-    /// Cut a node off until it is unlocked; its tasks end.
+    /// Lock a node out until it is unlocked: its stream is closed and its tasks end at once.
     Lock(NodeName),
     /// Let a node in again, also one that the hub locked.
     Unlock(NodeName),

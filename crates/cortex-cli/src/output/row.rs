@@ -1,6 +1,7 @@
 //! Rows of the API's things.
 
 mod account;
+mod audit;
 mod node;
 mod session;
 mod task;

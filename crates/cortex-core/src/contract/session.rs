@@ -35,6 +35,7 @@ pub async fn session_store(make: impl AsyncFn() -> Arc<dyn SessionStore>) {
     sessions::nodes_are_attached_and_detached(&*make().await).await;
     sessions::a_closed_session_takes_no_tasks(&*make().await).await;
     sessions::a_closed_session_lets_its_tasks_end(&*make().await).await;
+    sessions::a_session_chains_the_receipts_of_its_log(&*make().await).await;
 
     log::entries_are_numbered_without_gaps(&*make().await).await;
     log::a_log_is_read_in_pages(&*make().await).await;

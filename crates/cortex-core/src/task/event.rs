@@ -10,6 +10,7 @@ use super::Stream;
 use super::TaskSpec;
 use crate::id::NodeId;
 use crate::id::UserId;
+use crate::receipt;
 
 /// What happens to a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,5 +77,16 @@ pub enum TaskEvent {
         attempt: u32,
         /// How.
         outcome: Outcome,
+        /// What the node countersigned; absent where the hub itself ended the task.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<Arc<receipt::Signed>>,
     },
+}
+
+impl TaskEvent {
+    /// An end that no node countersigned.
+    #[must_use]
+    pub fn ended(attempt: u32, outcome: Outcome) -> Self {
+        TaskEvent::Ended { attempt, outcome, receipt: None }
+    }
 }

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::State;
+use crate::receipt::Ending;
+use crate::receipt::EndingKind;
 
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +103,28 @@ impl Outcome {
             Outcome::Rejected { rule, reason } => format!("rejected by {rule}: {reason}"),
             Outcome::Interrupted { reason } => format!("interrupted: {reason}"),
             Outcome::Lost { reason } => format!("lost: {reason}"),
+        }
+    }
+}
+
+impl From<&Outcome> for Ending {
+    fn from(outcome: &Outcome) -> Self {
+        let counted = |kind, processes: u32| {
+            Ending::new(kind, i32::try_from(processes).unwrap_or(i32::MAX), b"")
+        };
+        match outcome {
+            Outcome::Exited { code } => Ending::new(EndingKind::Exited, *code, b""),
+            Outcome::Signalled { signal } => Ending::new(EndingKind::Signalled, *signal, b""),
+            Outcome::Returned { value } => {
+                Ending::new(EndingKind::Returned, 0, value.to_string().as_bytes())
+            }
+            Outcome::Broken { message } => Ending::new(EndingKind::Broken, 0, message.as_bytes()),
+            Outcome::Cancelled { processes } => counted(EndingKind::Cancelled, *processes),
+            Outcome::TimedOut { processes } => counted(EndingKind::TimedOut, *processes),
+            Outcome::Rejected { rule, reason } => Ending::refusal(rule, reason),
+            Outcome::Interrupted { reason } | Outcome::Lost { reason } => {
+                Ending::new(EndingKind::Interrupted, 0, reason.as_bytes())
+            }
         }
     }
 }

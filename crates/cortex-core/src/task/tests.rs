@@ -38,8 +38,7 @@ fn any_event() -> impl Strategy<Value = TaskEvent> {
             len
         }),
         Just(TaskEvent::CancelRequested { by: None, reason: "test".into() }),
-        (attempt, any_outcome())
-            .prop_map(|(attempt, outcome)| TaskEvent::Ended { attempt, outcome }),
+        (attempt, any_outcome()).prop_map(|(attempt, outcome)| TaskEvent::ended(attempt, outcome)),
     ]
 }
 
@@ -78,13 +77,13 @@ fn the_ordinary_life() {
         TaskEvent::Assigned { attempt: 1, node },
         TaskEvent::Started { attempt: 1, pid: Some(7) },
         TaskEvent::Output { attempt: 1, stream: Stream::Stdout, offset: 0, len: 3 },
-        TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 0 } },
+        TaskEvent::ended(1, Outcome::Exited { code: 0 }),
     ] {
         task.apply(&event, now).unwrap();
     }
     assert_eq!(task.state, State::Succeeded);
     assert_eq!(task.output.stdout.stored, 3);
-    let late = TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 1 } };
+    let late = TaskEvent::ended(1, Outcome::Exited { code: 1 });
     assert_eq!(task.apply(&late, now), Err(TransitionError::Ended(State::Succeeded)));
 }
 
@@ -96,8 +95,7 @@ fn a_cancel_that_overtakes_the_start_stays() {
     task.apply(&TaskEvent::CancelRequested { by: None, reason: String::new() }, now).unwrap();
     task.apply(&TaskEvent::Started { attempt: 1, pid: None }, now).unwrap();
     assert_eq!(task.state, State::Cancelling);
-    task.apply(&TaskEvent::Ended { attempt: 1, outcome: Outcome::Cancelled { processes: 1 } }, now)
-        .unwrap();
+    task.apply(&TaskEvent::ended(1, Outcome::Cancelled { processes: 1 }), now).unwrap();
     assert_eq!(task.state, State::Cancelled);
 }
 

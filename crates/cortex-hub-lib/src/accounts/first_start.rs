@@ -10,6 +10,9 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Role;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
+use cortex_core::audit::Object;
 use cortex_core::id::TokenId;
 use cortex_core::id::UserId;
 use cortex_core::registry::free_name;
@@ -20,6 +23,7 @@ use secrecy::SecretString;
 use super::Accounts;
 use super::secret::Secret;
 use super::sign_in::turn;
+use crate::audit::Note;
 use crate::clock;
 use crate::store::accounts::ApiToken;
 use crate::store::accounts::LoginCode;
@@ -62,7 +66,10 @@ impl Accounts {
                     disabled: false,
                     created_at: now,
                 };
-                store.create_user(admin.clone()).await?;
+                let note = Note::of(Actor::Hub, Action::UserCreate, Object::User(admin.id))
+                    .owned_by(admin.id)
+                    .detail(admin.name.clone());
+                store.audit().record(note, store.create_user(admin.clone())).await?;
                 admin
             }
         };
@@ -81,7 +88,10 @@ impl Accounts {
             expires_at: None,
             last_used_at: None,
         };
-        store.add_token(token).await?;
+        let note = Note::of(Actor::Hub, Action::TokenCreate, Object::Token(id))
+            .owned_by(admin.id)
+            .detail(token.name.clone());
+        store.audit().record(note, store.add_token(token)).await?;
         Ok(Some(path))
     }
 

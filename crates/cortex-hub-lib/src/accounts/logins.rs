@@ -5,10 +5,13 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Object;
 use cortex_core::id::TokenId;
 
 use super::Accounts;
 use super::denied;
+use crate::audit::Note;
 use crate::clock;
 use crate::store::accounts::Login;
 use crate::trust::token::Holder;
@@ -38,7 +41,8 @@ impl Accounts {
                 .with_hint("cortex-cli login list"));
         }
         who.holds(Scope::Manage).map_err(denied)?;
-        self.end(family).await
+        let note = Note::by(who, Action::LoginEnd, Object::Token(family)).owned_by(who.user);
+        self.end_noting(family, note).await
     }
 
     /// Ends all logins of `who`, the one that asks too, and returns how many there were.
@@ -47,7 +51,9 @@ impl Accounts {
     /// `Denied`: the credential may not manage.
     pub async fn end_logins(&self, who: &Principal) -> Result<u64> {
         who.holds(Scope::Manage).map_err(denied)?;
-        let ended = self.inner.store.end_logins(who.user).await?;
+        let note = Note::by(who, Action::LoginEnd, Object::User(who.user)).owned_by(who.user);
+        let store = &self.inner.store;
+        let ended = store.audit().record(note.detail("all"), store.end_logins(who.user)).await?;
         self.ended(Holder::User(who.user));
         Ok(ended)
     }

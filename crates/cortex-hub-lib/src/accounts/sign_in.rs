@@ -7,6 +7,9 @@ use std::time::Instant;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
+use cortex_core::audit::Object;
 use cortex_core::id::TokenId;
 use cortex_core::id::UserId;
 use cortex_core::timestamp::Timestamp;
@@ -21,6 +24,7 @@ use super::rotation::Whence;
 use super::secret;
 use super::secret::Secret;
 use super::unauthenticated;
+use crate::audit::Note;
 use crate::clock;
 use crate::store::accounts::Login;
 use crate::store::accounts::Rotation;
@@ -85,6 +89,18 @@ impl Accounts {
     /// # Cancel safety
     /// If the future is dropped, a one-time code may be used up.
     pub async fn log_in(&self, proof: Proof, client: Client<'_>) -> Result<SignedIn> {
+        let name = match &proof {
+            Proof::Password { name, .. } => Some(name.clone()),
+            Proof::Code(_) => None,
+        };
+        let signed_in = self.try_log_in(proof, client).await;
+        if let Err(error) = &signed_in {
+            self.record_refusal(name.as_deref(), error).await?;
+        }
+        signed_in
+    }
+
+    async fn try_log_in(&self, proof: Proof, client: Client<'_>) -> Result<SignedIn> {
         let user = match proof {
             Proof::Password { name, password } => {
                 self.count_attempt(Some(&name.to_lowercase()), client.address)?;
@@ -125,7 +141,10 @@ impl Accounts {
             return self.renewed(&login, next, now).await;
         }
         let next = secret.successor()?;
-        match inner.store.rotate_login(family, presented, next.refresh_digest(), now).await? {
+        // Whose login it is, the store finds out.
+        let note = Note::of(Actor::Nobody, Action::LoginRefresh, Object::Hub).with(family);
+        let rotation = inner.store.rotate_login(family, presented, next.refresh_digest(), now);
+        match inner.store.audit().record(note, rotation).await? {
             Rotation::Rotated(login) => {
                 let next = next.refresh_token(family);
                 inner.rotations.record(family, (presented.whole, from), next.clone(), now);
@@ -151,7 +170,9 @@ impl Accounts {
             return Ok(());
         };
         match self.inner.store.login(family).await? {
-            Some(login) if login.is_of(&secret.refresh_digest()) => self.end(family).await,
+            Some(login) if login.is_of(&secret.refresh_digest()) => {
+                self.end(login.user, family).await
+            }
             _ => Ok(()),
         }
     }
@@ -162,7 +183,7 @@ impl Accounts {
     /// Only those of the store.
     pub async fn log_out_of(&self, identity: &Identity) -> Result<()> {
         match identity.credential {
-            Credential::Login(family) => self.end(family).await,
+            Credential::Login(family) => self.end(identity.principal.user, family).await,
             _ => Ok(()),
         }
     }
@@ -193,9 +214,31 @@ impl Accounts {
         self.forget();
     }
 
-    pub(super) async fn end(&self, family: TokenId) -> Result<()> {
-        self.inner.store.end_login(family).await?;
+    async fn end(&self, user: UserId, family: TokenId) -> Result<()> {
+        let note = Note::of(Actor::Nobody, Action::LoginEnd, Object::Hub);
+        self.end_noting(family, note.by_themselves(user).with(family)).await
+    }
+
+    pub(super) async fn end_noting(&self, family: TokenId, note: Note) -> Result<()> {
+        let store = &self.inner.store;
+        store.audit().record(note, store.end_login(family)).await?;
         self.ended(Holder::Session(family));
+        Ok(())
+    }
+
+    /// Records a refused attempt, of the user whose name it was. A name that nobody has is not
+    /// recorded: people type their passwords there.
+    async fn record_refusal(&self, name: Option<&str>, error: &Error) -> Result<()> {
+        let user = match name {
+            Some(name) => self.inner.store.user_by_name(name).await?,
+            None => None,
+        };
+        let note = Note::refusal(Action::LoginBegin, Object::Hub);
+        let note = match user {
+            Some(user) => note.refused_for(user.id),
+            None => note,
+        };
+        self.inner.store.audit().refused(note.detail(error.code())).await;
         Ok(())
     }
 
@@ -243,7 +286,10 @@ impl Accounts {
             user_agent: agent,
         };
         let refresh_expires_at = login.expires_at;
-        self.inner.store.add_login(login).await?;
+        let note = Note::of(Actor::Nobody, Action::LoginBegin, Object::Hub);
+        let note = note.by_themselves(user.id).with(family);
+        let store = &self.inner.store;
+        store.audit().record(note, store.add_login(login)).await?;
         let access = self.inner.tokens.issue_user(user.id, family, now)?;
         Ok(SignedIn {
             user,

@@ -7,6 +7,8 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Object;
 use cortex_core::id::TokenId;
 use cortex_core::timestamp::Timestamp;
 use secrecy::SecretString;
@@ -18,6 +20,7 @@ use super::denied;
 use super::secret;
 use super::secret::Secret;
 use super::unauthenticated;
+use crate::audit::Note;
 use crate::clock;
 use crate::store::accounts::ApiToken;
 
@@ -78,7 +81,12 @@ impl Accounts {
             expires_at,
             last_used_at: None,
         };
-        self.inner.store.add_token(token.clone()).await?;
+        let words: Vec<_> = token.scopes.iter().map(|scope| scope.word()).collect();
+        let note = Note::by(who, Action::TokenCreate, Object::Token(token.id))
+            .owned_by(token.owner)
+            .detail(format!("{} {}", token.name, words.join(",")));
+        let store = &self.inner.store;
+        store.audit().record(note, store.add_token(token.clone())).await?;
         Ok(IssuedToken { secret: secret.api_token(token.id), token })
     }
 
@@ -98,14 +106,18 @@ impl Accounts {
     pub async fn revoke_token(&self, who: &Principal, id: TokenId) -> Result<()> {
         let token = self.inner.store.token_by_id(id).await?;
         let visible = token.filter(|token| who.may(Scope::Read, token.owner).is_ok());
-        if visible.is_none() {
+        let Some(token) = visible else {
             let message = format!("no token \"{id}\"");
             return Err(Error::new(ErrorKind::NotFound, "revoke token", message)
                 .with_code("token_not_found")
                 .with_hint("cortex-cli token list"));
-        }
+        };
         who.holds(Scope::Manage).map_err(denied)?;
-        self.inner.store.revoke_token(id).await?;
+        let note = Note::by(who, Action::TokenRevoke, Object::Token(id))
+            .owned_by(token.owner)
+            .detail(token.name);
+        let store = &self.inner.store;
+        store.audit().record(note, store.revoke_token(id)).await?;
         self.forget();
         Ok(())
     }

@@ -6,6 +6,8 @@ use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Role;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Object;
 use cortex_core::id::UserId;
 use cortex_core::timestamp::Timestamp;
 use secrecy::SecretString;
@@ -13,6 +15,7 @@ use secrecy::SecretString;
 use super::Accounts;
 use super::denied;
 use super::sign_in::turn;
+use crate::audit::Note;
 use crate::clock;
 use crate::store::accounts::User;
 use crate::store::accounts::UserChange;
@@ -59,7 +62,11 @@ impl Accounts {
             disabled: false,
             created_at: clock::now(),
         };
-        self.inner.store.create_user(user.clone()).await?;
+        let note = Note::by(who, Action::UserCreate, Object::User(user.id))
+            .owned_by(user.id)
+            .detail(format!("{} {:?}", user.name, user.role));
+        let store = &self.inner.store;
+        store.audit().record(note, store.create_user(user.clone())).await?;
         Ok(user)
     }
 
@@ -102,7 +109,11 @@ impl Accounts {
                 .with_code("last_admin")
                 .with_hint("make another user an admin first"));
         }
-        let changed = self.inner.store.update_user(user.id, change).await?;
+        let note = Note::by(who, Action::UserChange, Object::User(user.id))
+            .owned_by(user.id)
+            .detail(words_of(&user, &change));
+        let store = &self.inner.store;
+        let changed = store.audit().record(note, store.update_user(user.id, change)).await?;
         self.forget();
         if ends_logins {
             self.inner.store.end_logins(user.id).await?;
@@ -174,6 +185,17 @@ fn not_found(key: &str) -> Error {
     Error::new(ErrorKind::NotFound, "find user", format!("no user \"{key}\""))
         .with_code("user_not_found")
         .with_hint("cortex-cli user list")
+}
+
+/// What is recorded of a change, without any secret.
+fn words_of(user: &User, change: &UserChange) -> String {
+    let words = [
+        change.role.map(|role| format!("role={role:?}").to_lowercase()),
+        change.disabled.map(|disabled| format!("disabled={disabled}")),
+        change.password_hash.is_some().then(|| "password".to_owned()),
+    ];
+    let words: Vec<_> = words.into_iter().flatten().collect();
+    format!("{} {}", user.name, words.join(" "))
 }
 
 fn is_last_admin(users: &[User], id: UserId) -> bool {

@@ -43,7 +43,7 @@ impl Dispatch {
         }
         let event = if task.state == State::Queued {
             let outcome = Outcome::Cancelled { processes: 0 };
-            TaskEvent::Ended { attempt: task.attempt, outcome }
+            TaskEvent::ended(task.attempt, outcome)
         } else {
             TaskEvent::CancelRequested { by, reason: reason.to_owned() }
         };

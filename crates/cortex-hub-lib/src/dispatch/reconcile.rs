@@ -65,7 +65,7 @@ impl Dispatch {
                 Step::Send(task) => self.hand_over(&task).await,
                 Step::Cancel(task) => self.send_cancel(&task, "asked for while the node was away"),
                 Step::End(task, outcome) => {
-                    let event = TaskEvent::Ended { attempt: task.attempt, outcome };
+                    let event = TaskEvent::ended(task.attempt, outcome);
                     if let Err(error) = self.append_event(&task, event).await {
                         tracing::warn!(task = %task.id, %error, "cannot end task");
                     }

@@ -5,9 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cortex_core::ErrorKind;
+use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
+use cortex_core::node::Node;
+use cortex_core::receipt;
+use cortex_core::receipt::EndingKind;
+use cortex_core::receipt::Fault;
+use cortex_core::receipt::Output;
 use cortex_core::report::Ack;
 use cortex_core::report::News;
 use cortex_core::report::Report;
@@ -20,6 +26,9 @@ use cortex_core::timestamp::Timestamp;
 
 use super::Dispatch;
 use crate::clock;
+
+/// After so many signatures, others get a turn: one takes some 40 µs.
+const VERIFIED_AT_ONCE: usize = 8;
 
 /// What a batch of reports comes to.
 #[derive(Debug, Default, PartialEq)]
@@ -39,9 +48,10 @@ pub(super) struct Decision {
 /// Decides what a node's reports come to; `find` knows the tasks that have not ended.
 ///
 /// Reports that say what is stored already are acknowledged again, so that a node may repeat
-/// itself after each loss; a gap in the output is a fault, since it can never be closed.
+/// itself after each loss; a gap in the output is a fault, since it can never be closed, and so is a
+/// receipt that states something else than what came before it.
 pub(super) fn decide(
-    node: NodeId,
+    (hub, node): (HubId, NodeId),
     reports: Vec<Report>,
     find: impl Fn(TaskId) -> Option<Arc<Task>>,
     cap: u64,
@@ -64,7 +74,7 @@ pub(super) fn decide(
             decision.acknowledge(id, attempt, sequence);
             continue;
         };
-        match decision.take(task, news, cap, now) {
+        match decision.take(hub, task, news, cap, now) {
             Ok(()) => decision.acknowledge(id, attempt, sequence),
             Err(fault) => {
                 decision.fault = Some(fault);
@@ -83,6 +93,7 @@ impl Decision {
 
     fn take(
         &mut self,
+        hub: HubId,
         task: &mut Task,
         news: News,
         cap: u64,
@@ -91,7 +102,11 @@ impl Decision {
         let attempt = task.attempt;
         match news {
             News::Started { pid } => self.push(task, TaskEvent::Started { attempt, pid }, now),
-            News::Ended { outcome } => self.push(task, TaskEvent::Ended { attempt, outcome }, now),
+            News::Ended { outcome, receipt } => {
+                check(&receipt, hub, task).map_err(|fault| format!("{}: {fault}", task.id))?;
+                let receipt = Some(receipt);
+                self.push(task, TaskEvent::Ended { attempt, outcome, receipt }, now);
+            }
             News::Output { stream, offset, data } => {
                 self.take_output(task, stream, offset, &data, cap, now)?;
             }
@@ -153,6 +168,45 @@ impl Decision {
     }
 }
 
+/// Whether a receipt speaks of this attempt, and of all the output that came of it. That it states
+/// the outcome of its report was seen when the report was read.
+fn check(signed: &receipt::Signed, hub: HubId, task: &Task) -> Result<(), Fault> {
+    let receipt = signed.read()?;
+    let of = [
+        (receipt.hub == hub, "hub"),
+        (Some(receipt.node) == task.node, "node"),
+        (receipt.session == task.session, "session"),
+        (receipt.task == task.id, "task"),
+        (receipt.attempt == task.attempt, "attempt"),
+    ];
+    if let Some((_, what)) = of.into_iter().find(|(is_same, _)| !is_same) {
+        return Err(Fault::Other(what));
+    }
+    match receipt.output {
+        Output::Known { stdout, stderr } => {
+            let is_all = |stated: u64, stream| stated == task.output.of(stream).arrived();
+            let is_whole = is_all(stdout.len, Stream::Stdout) && is_all(stderr.len, Stream::Stderr);
+            if is_whole { Ok(()) } else { Err(Fault::Length) }
+        }
+        Output::Forgotten if receipt.ending.kind == EndingKind::Interrupted => Ok(()),
+        Output::Forgotten => Err(Fault::NoOutput),
+    }
+}
+
+/// Verifies the signatures of all receipts of a batch; this is what takes time.
+async fn verify(node: &Node, reports: &[Report]) -> Result<(), String> {
+    let mut verified = 0;
+    for report in reports {
+        let News::Ended { receipt, .. } = &report.news else { continue };
+        receipt.verify(&node.identity).map_err(|fault| format!("{}: {fault}", report.task))?;
+        verified += 1;
+        if verified % VERIFIED_AT_ONCE == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(())
+}
+
 impl Dispatch {
     /// Stores a node's reports. Returns what may be acknowledged.
     ///
@@ -161,11 +215,13 @@ impl Dispatch {
     /// followed it was taken.
     pub(crate) async fn settle(
         &self,
-        node: NodeId,
+        node: &Node,
         reports: Vec<Report>,
     ) -> Result<Vec<Ack>, String> {
+        verify(node, &reports).await?;
+        let (node, hub) = (node.id, self.hub);
         let find = |task| self.open.task(task);
-        let decision = decide(node, reports, find, self.limits.output_bytes, clock::now());
+        let decision = decide((hub, node), reports, find, self.limits.output_bytes, clock::now());
         self.metrics.reports_repeated.inc_by(decision.repeated);
         let mut unstored = Vec::new();
         for (session, what) in decision.append {

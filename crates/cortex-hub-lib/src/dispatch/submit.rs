@@ -131,7 +131,7 @@ impl Dispatch {
             Ok(node) => TaskEvent::Assigned { attempt: task.attempt + 1, node },
             Err(reason) => {
                 let Some(message) = last_word(task, &reason, now) else { return Ok(()) };
-                TaskEvent::Ended { attempt: task.attempt, outcome: Outcome::Broken { message } }
+                TaskEvent::ended(task.attempt, Outcome::Broken { message })
             }
         };
         let moved = self.append_event(task, event).await?;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use cortex_proto::convert::ControlAct;
+use cortex_proto::convert::ControlOrder;
 use cortex_proto::v1;
 use cortex_proto::v1::hub_message::Body;
 use futures::Stream;
@@ -41,6 +43,8 @@ struct Downstream {
     early: mpsc::Receiver<Early>,
     live: Option<Box<Live>>,
     sequence: u64,
+    /// The hub's last word, once it was signed that the node may work no more.
+    last: Option<Body>,
     ended: bool,
 }
 
@@ -50,7 +54,7 @@ pub(super) fn stream(
     plan: Arc<Plan>,
     early: mpsc::Receiver<Early>,
 ) -> impl Stream<Item = Result<v1::HubMessage, Status>> + Send + 'static {
-    let state = Downstream { plan, early, live: None, sequence: 0, ended: false };
+    let state = Downstream { plan, early, live: None, sequence: 0, last: None, ended: false };
     stream::unfold(state, |mut state| async move {
         let item = state.next().await?;
         Some((item.map(|body| v1::HubMessage { body: Some(body) }), state))
@@ -60,7 +64,7 @@ pub(super) fn stream(
 impl Downstream {
     async fn next(&mut self) -> Option<Result<Body, Status>> {
         if self.ended {
-            return None;
+            return self.last.take().map(Ok);
         }
         loop {
             let Some(live) = &mut self.live else {
@@ -81,7 +85,13 @@ impl Downstream {
             };
             let Some(down) = down else {
                 self.ended = true;
-                return live.link.close_reason().map(|reason| Ok(closing(reason)));
+                let reason = live.link.close_reason()?;
+                let Some(order) = order_of(reason) else { return Some(Ok(closing(reason))) };
+                // Whoever is to obey needs a signature; the closing has none.
+                self.last = Some(closing(reason));
+                let at = (live.link.epoch, self.sequence + 1);
+                let signed = self.plan.sign_control(&live.signer, at, order, clock::now());
+                return Some(Ok(Body::Signed(signed)));
             };
             if !matches!(down, Down::Acks(_)) {
                 self.sequence += 1;
@@ -99,16 +109,24 @@ impl Drop for Live {
     }
 }
 
+/// What a node is told with a signature before its stream ends.
+fn order_of(reason: &CloseReason) -> Option<ControlOrder> {
+    let act = match reason {
+        CloseReason::Locked => ControlAct::Suspend,
+        CloseReason::Removed => ControlAct::Deregister,
+        _ => return None,
+    };
+    Some(ControlOrder { act, reason: reason.words().to_owned() })
+}
+
 fn closing(reason: &CloseReason) -> Body {
     use v1::stream_closing::Reason;
-    let (reason, message) = match reason {
-        CloseReason::TakenOver => {
-            (Reason::SessionTakenOver, "a newer stream of this node was opened".to_owned())
-        }
-        CloseReason::Revoked => (Reason::Revoked, "the node was locked or removed".to_owned()),
-        CloseReason::Shutdown => (Reason::Shutdown, "the hub shuts down".to_owned()),
-        CloseReason::Silent => (Reason::Shutdown, "no heartbeat came for too long".to_owned()),
-        CloseReason::Protocol(fault) => (Reason::Protocol, fault.clone()),
+    let message = reason.words().to_owned();
+    let reason = match reason {
+        CloseReason::TakenOver => Reason::SessionTakenOver,
+        CloseReason::Locked | CloseReason::Removed => Reason::Revoked,
+        CloseReason::Shutdown | CloseReason::Silent => Reason::Shutdown,
+        CloseReason::Protocol(_) => Reason::Protocol,
     };
     Body::Closing(v1::StreamClosing { reason: reason.into(), message })
 }

@@ -13,6 +13,7 @@ use cortex_core::id::TaskId;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::convert::CancelOrder;
+use cortex_proto::convert::ControlOrder;
 use cortex_proto::convert::TaskOrder;
 use cortex_proto::convert::policy;
 use cortex_proto::v1;
@@ -60,6 +61,25 @@ impl Plan {
             payload_type: policy::TYPE,
         };
         self.sign(signer, (0, 1), &subject, self.policy.clone(), now)
+    }
+
+    /// An order about the node itself; `at` is epoch and sequence, (0, 1) outside of any stream.
+    pub(super) fn sign_control(
+        &self,
+        signer: &NodeSigner,
+        at: (u64, u64),
+        order: ControlOrder,
+        now: Timestamp,
+    ) -> v1::SignedMessage {
+        let subject = Subject {
+            kind: Kind::Control,
+            session: SessionId::from_bytes([0; 16]),
+            task: TaskId::from_bytes([0; 16]),
+            attempt: 0,
+            payload_type: ControlOrder::TYPE,
+        };
+        let payload = v1::ControlRequest::from(order).encode_to_vec().into();
+        self.sign(signer, at, &subject, payload, now)
     }
 
     /// What goes down a stream; `at` is its epoch and the message's sequence.

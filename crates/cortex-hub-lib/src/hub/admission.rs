@@ -3,6 +3,9 @@
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
+use cortex_core::audit::Object;
 use cortex_core::id::InviteId;
 use cortex_core::id::NodeId;
 use cortex_core::invite::InviteError;
@@ -18,6 +21,9 @@ use ed25519_dalek::Signature;
 use ed25519_dalek::VerifyingKey;
 
 use super::Hub;
+use super::nodes::change_noted;
+use crate::audit::Note;
+use crate::audit::carrying;
 use crate::clock;
 use crate::config::NodeTls;
 use crate::feed::Change;
@@ -89,16 +95,24 @@ impl Hub {
             identity: applicant.identity,
             version: applicant.version,
         };
+        let new = enrolment.node;
+        let note = Note::of(Actor::Node(new), Action::NodeEnrol, Object::Node(new));
         let hub = self.clone();
         let enrolling = async move {
-            let node = hub.inner.registry.enroll(enrolment, now).await?;
+            let node = hub.enrol(enrolment, note, now).await?;
             hub.check_owner(node, now).await
         };
-        let enrolled = self.finish(enrolling).await;
-        let node = enrolled.inspect_err(|error| {
-            self.metrics().enrolments_refused.inc();
-            tracing::warn!(invite = %applicant.invite, host = %applicant.host_name.escape_debug(), %error, "enrolment refused");
-        })?;
+        let node = match self.finish(enrolling).await {
+            Ok(node) => node,
+            Err(error) => {
+                self.metrics().enrolments_refused.inc();
+                let host = applicant.host_name.escape_debug();
+                tracing::warn!(invite = %applicant.invite, %host, %error, "enrolment refused");
+                let note = Note::refusal(Action::NodeEnrol, Object::Invite(applicant.invite));
+                self.inner.store.audit().refused(note.detail(error.code())).await;
+                return Err(error);
+            }
+        };
         self.metrics().enrolments.inc();
         tracing::info!(node = %node.id, name = %node.name, "node enrolled");
         self.inner.feed.announce(Change::Node(std::sync::Arc::new(node.clone())));
@@ -139,7 +153,9 @@ impl Hub {
         }
         // A repeat gets no answer, and the node that was made before stays.
         if node.enrolled_at == now {
-            self.amend(node.id, vec![NodeChange::Retire]).await?;
+            let change = NodeChange::Retire;
+            let note = change_noted(Actor::Hub, &node, &change).adding("(its owner is locked out)");
+            self.amend(node.id, vec![change], note).await?;
         }
         Err(InviteError::Withdrawn.into())
     }
@@ -155,6 +171,20 @@ impl Hub {
         node_certificate::issue(self.trust().authority(), (self.id(), node), key, life, now)
     }
 
+    /// Makes the node and records it. Whose it is, only its invite says: the store's transaction adds
+    /// that to the note; for a registry that is not the hub's own, it is added here.
+    async fn enrol(&self, enrolment: Enrolment, note: Note, now: Timestamp) -> Result<Node> {
+        let new = enrolment.node;
+        let enrolled = self.inner.registry.enroll(enrolment, now);
+        let (enrolled, left) = carrying(note, enrolled).await;
+        let node = enrolled?;
+        if let Some(note) = left.filter(|_| node.id == new) {
+            let note = note.owned_by(node.owner).detail(node.name.clone());
+            self.inner.store.audit().append(note).await?;
+        }
+        Ok(node)
+    }
+
     /// A challenge for a node that wants a token; unknown nodes get one just like known ones.
     pub(crate) fn token_challenge(&self, node: NodeId) -> Result<[u8; CHALLENGE_LEN]> {
         self.trust().challenges().issue(Subject::Token(node), clock::now())
@@ -162,6 +192,19 @@ impl Hub {
 
     /// Issues an access token to a node that proves possession of its identity key.
     pub(crate) async fn issue_token(
+        &self,
+        id: NodeId,
+        challenge: &[u8; CHALLENGE_LEN],
+        signature: &[u8],
+    ) -> Result<Issued> {
+        let issued = self.try_issue_token(id, challenge, signature).await;
+        if let Err(error) = &issued {
+            self.node_refused(id, error).await;
+        }
+        issued
+    }
+
+    async fn try_issue_token(
         &self,
         id: NodeId,
         challenge: &[u8; CHALLENGE_LEN],

@@ -4,12 +4,15 @@ use std::collections::HashSet;
 
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
 use cortex_core::id::UserId;
 use cortex_core::invite::Fate;
 use cortex_core::registry::InviteAct;
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
+use super::invites;
 use crate::clock;
 
 impl Hub {
@@ -45,8 +48,10 @@ impl Hub {
                 if invite.fate != Fate::Open {
                     continue;
                 }
+                let note = invites::noted(Actor::Hub, Action::InviteWithdraw, &invite);
                 let act = InviteAct::Withdraw(invite.id);
-                match self.inner.registry.invite(act, clock::now()).await {
+                let withdrawn = self.inner.registry.invite(act, clock::now());
+                match self.recorded(note, withdrawn).await {
                     // It was used a moment ago.
                     Err(error) if error.kind() == ErrorKind::Precondition => {}
                     withdrawn => drop(withdrawn?),

@@ -7,6 +7,7 @@ use cortex_core::account::Hold;
 use cortex_core::account::Principal;
 use cortex_core::account::Role;
 use cortex_core::account::Scope;
+use cortex_core::audit::Actor;
 use cortex_core::id::NodeId;
 use cortex_core::id::UserId;
 use cortex_core::node::Grant;
@@ -14,6 +15,7 @@ use cortex_core::node::Node;
 use cortex_core::registry::NodeChange;
 
 use super::Hub;
+use super::nodes::change_noted;
 
 /// Why a task is cancelled whose user lost the node.
 const WITHDRAWN: &str = "the node is not shared with the task's user any more";
@@ -41,11 +43,13 @@ impl Hub {
         user: &str,
         grant: Grant,
     ) -> Result<(UserId, Node)> {
-        let id = self.find_node(who, key, Hold::Own, Scope::Manage).await?.id;
+        let node = self.find_node(who, key, Hold::Own, Scope::Manage).await?;
         let user = self.accounts().meant_by(user).await?;
+        let change = NodeChange::Grant(user, grant);
+        let note = change_noted(Actor::User(who.user), &node, &change);
         let hub = self.clone();
-        let changes = vec![NodeChange::Grant(user, grant)];
-        Ok((user, self.finish(async move { hub.amend(id, changes).await }).await?))
+        let amended = async move { hub.amend(node.id, vec![change], note).await };
+        Ok((user, self.finish(amended).await?))
     }
 
     /// Shares a node with a user no more. When this returns, they see it no longer, no session of
@@ -55,12 +59,14 @@ impl Hub {
     /// `NotFound`: no such node that `who` may see, no such user, or it was not shared with them.
     /// `Denied`: it is not theirs, or the credential may not manage.
     pub async fn unshare_node(&self, who: &Principal, key: &str, user: &str) -> Result<Node> {
-        let id = self.find_node(who, key, Hold::Own, Scope::Manage).await?.id;
+        let node = self.find_node(who, key, Hold::Own, Scope::Manage).await?;
         let user = self.accounts().meant_by(user).await?;
+        let change = NodeChange::Ungrant(user);
+        let note = change_noted(Actor::User(who.user), &node, &change);
         let (hub, by) = (self.clone(), who.user);
         self.finish(async move {
-            let node = hub.amend(id, vec![NodeChange::Ungrant(user)]).await?;
-            hub.end_use(id, user, by).await?;
+            let node = hub.amend(node.id, vec![change], note).await?;
+            hub.end_use(node.id, user, by).await?;
             Ok(node)
         })
         .await

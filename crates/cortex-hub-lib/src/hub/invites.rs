@@ -8,6 +8,9 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
+use cortex_core::audit::Object;
 use cortex_core::capability::check_labels;
 use cortex_core::id::InviteId;
 use cortex_core::invite::DEFAULT_LIFE;
@@ -23,6 +26,7 @@ use super::Hub;
 use super::check_access;
 use super::check_scope;
 use super::nodes::check_name;
+use crate::audit::Note;
 use crate::clock;
 
 /// An invite that is asked for.
@@ -111,16 +115,18 @@ impl Hub {
             expires_at: now + life,
             fate: Fate::Open,
         };
+        let note = noted(Actor::User(who.user), Action::InviteCreate, &invite);
         let hub = self.clone();
-        let stored = self.finish(async move { hub.store_invite(invite).await }).await?;
+        let stored = self.finish(async move { hub.store_invite(invite, note).await }).await?;
         let token = token.to_text();
         let config = self.node_file(&stored.name, token.expose_secret())?;
         Ok(IssuedInvite { invite: stored, token, config })
     }
 
-    async fn store_invite(&self, invite: Invite) -> Result<Invite> {
+    async fn store_invite(&self, invite: Invite, note: Note) -> Result<Invite> {
         let registry = &self.inner.registry;
-        let issued = registry.invite(InviteAct::Issue(invite.clone()), clock::now()).await;
+        let issue = registry.invite(InviteAct::Issue(invite.clone()), clock::now());
+        let issued = self.recorded(note, issue).await;
         let Err(error) = issued else { return issued };
         if error.kind() != ErrorKind::Exists {
             return Err(error);
@@ -155,7 +161,13 @@ impl Hub {
         let invites = self.inner.registry.invites(who.visible_owner()).await?;
         let invite = invites.into_iter().find(|one| one.id == id).ok_or_else(missing)?;
         check_access(who, Scope::Manage, invite.owner, missing)?;
-        self.inner.registry.invite(InviteAct::Withdraw(id), clock::now()).await
+        let note = noted(Actor::User(who.user), Action::InviteWithdraw, &invite);
+        let hub = self.clone();
+        self.finish(async move {
+            let withdrawn = hub.inner.registry.invite(InviteAct::Withdraw(id), clock::now());
+            hub.recorded(note, withdrawn).await
+        })
+        .await
     }
 
     fn node_file(&self, name: &str, token: &str) -> Result<SecretString> {
@@ -179,4 +191,11 @@ impl Hub {
                     # Start the node with: cortex-node run --config node.yaml\n";
         Ok(SecretString::from(format!("{head}{yaml}")))
     }
+}
+
+/// Notes that `actor` does something to an invite.
+pub(super) fn noted(actor: Actor, action: Action, invite: &Invite) -> Note {
+    Note::of(actor, action, Object::Invite(invite.id))
+        .owned_by(invite.owner)
+        .detail(invite.name.clone())
 }

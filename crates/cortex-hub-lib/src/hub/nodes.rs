@@ -8,6 +8,9 @@ use cortex_core::Result;
 use cortex_core::account::Hold;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Actor;
+use cortex_core::audit::Object;
 use cortex_core::capability::Selector;
 use cortex_core::capability::check_labels;
 use cortex_core::id::NodeId;
@@ -19,6 +22,7 @@ use cortex_core::registry::NodeFilter;
 use super::Hub;
 use super::check;
 use super::check_scope;
+use crate::audit::Note;
 use crate::clock;
 use crate::feed::Change;
 use crate::link::CloseReason;
@@ -76,22 +80,38 @@ impl Hub {
             check_change(change)?;
         }
         let need = changes.iter().map(need_of).max().unwrap_or(Hold::Manage);
-        let id = self.find_node(who, key, need, Scope::Manage).await?.id;
+        let node = self.find_node(who, key, need, Scope::Manage).await?;
+        let by = Actor::User(who.user);
+        let notes = changes.iter().map(|change| change_noted(by, &node, change));
+        let Some(note) = notes.reduce(Note::and) else { return Ok(node) };
         let hub = self.clone();
-        self.finish(async move { hub.amend(id, changes).await }).await
+        self.finish(async move { hub.amend(node.id, changes, note).await }).await
     }
 
-    pub(super) async fn amend(&self, id: NodeId, changes: Vec<NodeChange>) -> Result<Node> {
-        let mut node = self.inner.registry.amend(id, changes, clock::now()).await?;
-        if let Some(link) = self.inner.links.get(id) {
-            if node.admission == Admission::Active {
-                link.update(Arc::new(node.clone()));
-            } else {
-                link.close(CloseReason::Revoked);
+    /// Makes changes that were decided on, records them, and does what follows from them.
+    pub(super) async fn amend(
+        &self,
+        id: NodeId,
+        changes: Vec<NodeChange>,
+        note: Note,
+    ) -> Result<Node> {
+        let amended = self.inner.registry.amend(id, changes, clock::now());
+        let mut node = self.recorded(note, amended).await?;
+        let link = self.inner.links.get(id);
+        match CloseReason::of(node.admission) {
+            None => {
+                if let Some(link) = link {
+                    link.update(Arc::new(node.clone()));
+                }
             }
-        }
-        if node.admission != Admission::Active {
-            self.trust().tokens().revoke(Holder::Node(id), clock::now());
+            Some(reason) => {
+                self.trust().tokens().revoke(Holder::Node(id), clock::now());
+                let words = reason.words().to_owned();
+                if let Some(link) = link {
+                    link.close(reason);
+                }
+                self.inner.dispatch.node_revoked(id, &words).await;
+            }
         }
         self.inner.links.overlay(&mut node);
         self.inner.feed.announce(Change::Node(Arc::new(node.clone())));
@@ -179,6 +199,47 @@ fn need_of(change: &NodeChange) -> Hold {
         | NodeChange::Ungrant(_)
         | NodeChange::Suspect(_)
         | NodeChange::Renew(_) => Hold::Own,
+    }
+}
+
+/// Notes that `actor` changes a node.
+pub(super) fn change_noted(actor: Actor, node: &Node, change: &NodeChange) -> Note {
+    Note::of(actor, action_of(change), Object::Node(node.id))
+        .owned_by(node.owner)
+        .detail(words_of(node, change))
+}
+
+fn action_of(change: &NodeChange) -> Action {
+    match change {
+        NodeChange::Rename(_) => Action::NodeRename,
+        NodeChange::Relabel(_) => Action::NodeLabel,
+        NodeChange::Cordon(true) => Action::NodeCordon,
+        NodeChange::Cordon(false) => Action::NodeUncordon,
+        NodeChange::Lock(true) => Action::NodeLock,
+        NodeChange::Lock(false) => Action::NodeUnlock,
+        NodeChange::Retire => Action::NodeRemove,
+        NodeChange::Grant(..) => Action::NodeShare,
+        NodeChange::Ungrant(_) => Action::NodeUnshare,
+        NodeChange::Suspect(_) => Action::NodeSuspect,
+        NodeChange::Renew(_) => Action::NodeRenew,
+    }
+}
+
+/// What a change is recorded as, beside its action: the node's name, and what it becomes.
+fn words_of(node: &Node, change: &NodeChange) -> String {
+    let name = &node.name;
+    match change {
+        NodeChange::Rename(other) => format!("{name} to {other}"),
+        NodeChange::Relabel(labels) => {
+            let labels: Vec<_> =
+                labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("{name} to {}", labels.join(","))
+        }
+        NodeChange::Grant(user, grant) => format!("{name} with {user} to {}", grant.word()),
+        NodeChange::Ungrant(user) => format!("{name} with {user}"),
+        NodeChange::Suspect(suspicion) => format!("{name} {}", suspicion.word()),
+        NodeChange::Renew(renewal) => format!("{name} from generation {}", renewal.generation),
+        NodeChange::Cordon(_) | NodeChange::Lock(_) | NodeChange::Retire => name.clone(),
     }
 }
 

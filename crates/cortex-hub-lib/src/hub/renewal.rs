@@ -3,7 +3,9 @@
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::audit::Actor;
 use cortex_core::id::NodeId;
+use cortex_core::node::Node;
 use cortex_core::node::Renewal;
 use cortex_core::node::Suspicion;
 use cortex_core::proof;
@@ -13,6 +15,7 @@ use cortex_core::registry::NodeChange;
 use super::Hub;
 use super::admission::check_admission;
 use super::admission::check_proof;
+use super::nodes::change_noted;
 use crate::clock;
 use crate::trust::challenge::Subject;
 use crate::trust::node_certificate::NodeCertificate;
@@ -44,8 +47,12 @@ impl Hub {
     /// Moves a node on to the next generation and issues its next certificate. A node that is
     /// behind is locked.
     pub(crate) async fn renew_certificate(&self, claim: RenewalClaim) -> Result<Renewed> {
-        let hub = self.clone();
-        self.finish(async move { hub.renew(claim).await }).await
+        let (hub, node) = (self.clone(), claim.node);
+        let renewed = self.finish(async move { hub.renew(claim).await }).await;
+        if let Err(error) = &renewed {
+            self.node_refused(node, error).await;
+        }
+        renewed
     }
 
     async fn renew(&self, claim: RenewalClaim) -> Result<Renewed> {
@@ -57,11 +64,12 @@ impl Hub {
         check_proof(&node.identity, &proof, &signature)?;
         check_admission(&node)?;
         let key = TlsPublicKey::from_request(&csr)?;
-        let renewal = Renewal { generation, key: key.digest() };
-        let renewed = self.inner.registry.amend(id, vec![NodeChange::Renew(renewal)], now).await;
-        let node = match renewed {
+        let change = NodeChange::Renew(Renewal { generation, key: key.digest() });
+        let note = change_noted(Actor::Hub, &node, &change);
+        let amended = self.inner.registry.amend(id, vec![change], now);
+        let node = match self.recorded(note, amended).await {
             Err(error) if error.code() == "generation_stale" => {
-                return Err(self.suspect(id, Suspicion::Cloned).await);
+                return Err(self.suspect(&node, Suspicion::Cloned).await);
             }
             renewed => renewed?,
         };
@@ -72,12 +80,14 @@ impl Hub {
 
     /// Locks a node that cannot be told from its copy: its stream is cut, its owner is shown why.
     /// Returns what whoever came is answered.
-    pub(super) async fn suspect(&self, id: NodeId, suspicion: Suspicion) -> Error {
-        let locked = match self.amend(id, vec![NodeChange::Suspect(suspicion)]).await {
+    pub(super) async fn suspect(&self, node: &Node, suspicion: Suspicion) -> Error {
+        let change = NodeChange::Suspect(suspicion);
+        let note = change_noted(Actor::Hub, node, &change);
+        let locked = match self.amend(node.id, vec![change], note).await {
             Ok(node) => node,
             Err(error) => return error,
         };
-        tracing::warn!(node = %id, name = %locked.name, reason = suspicion.word(), "node locked");
+        tracing::warn!(node = %locked.id, name = %locked.name, reason = suspicion.word(), "node locked");
         let message = match suspicion {
             Suspicion::Flapping => {
                 "two processes with this node's identity keep throwing each other out"

@@ -10,6 +10,8 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Object;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::UserId;
@@ -21,6 +23,7 @@ use sha2::Sha256;
 use super::Hub;
 use super::check_access;
 use super::check_scope;
+use crate::audit::Note;
 use crate::clock;
 
 /// The key that means a user's own default session.
@@ -88,10 +91,13 @@ impl Hub {
                 attach.push(node);
             }
         }
+        let note = Note::by(who, Action::SessionCreate, Object::Session(id))
+            .owned_by(who.user)
+            .detail(name.clone());
         let session = Session::new(id, who.user, name, clock::now());
         let hub = self.clone();
         self.finish(async move {
-            hub.inner.sessions.create(session).await?;
+            hub.recorded(note, hub.inner.sessions.create(session)).await?;
             let what = attach.into_iter().map(|node| Happening::Attached { node }).collect();
             hub.record(id, what).await
         })
@@ -121,8 +127,9 @@ impl Hub {
     /// # Errors
     /// `NotFound`: no such session of `who`'s.
     pub async fn close_session(&self, who: &Principal, key: &str) -> Result<Session> {
-        let id = self.find_session(who, key, Scope::Manage).await?.id;
-        self.change(id, Happening::Closed, "session_closed").await
+        let session = self.find_session(who, key, Scope::Manage).await?;
+        let note = noted(who, Action::SessionClose, &session);
+        self.change(session.id, Happening::Closed, "session_closed", note).await
     }
 
     /// Attaches a node to a session. Attaching twice is harmless.
@@ -130,9 +137,10 @@ impl Hub {
     /// # Errors
     /// `NotFound`: no such session or node of `who`'s. `Precondition`: the session is closed.
     pub async fn attach(&self, who: &Principal, session: &str, node: &str) -> Result<Session> {
-        let id = self.find_session(who, session, Scope::Manage).await?.id;
+        let session = self.find_session(who, session, Scope::Manage).await?;
         let node = self.resolve_node(who, node, Scope::Exec).await?;
-        self.change(id, Happening::Attached { node }, "node_attached").await
+        let note = noted(who, Action::SessionAttach, &session).detail(node.to_string());
+        self.change(session.id, Happening::Attached { node }, "node_attached", note).await
     }
 
     /// Detaches a node from a session; its running tasks go on. Detaching twice is harmless.
@@ -146,7 +154,8 @@ impl Hub {
             Ok(id) => id,
             Err(_) => self.resolve_node(who, node, Scope::Read).await?,
         };
-        self.change(session.id, Happening::Detached { node }, "node_not_attached").await
+        let note = noted(who, Action::SessionDetach, &session).detail(node.to_string());
+        self.change(session.id, Happening::Detached { node }, "node_not_attached", note).await
     }
 
     /// Records something; the refusal `harmless` only means that it is so already.
@@ -155,10 +164,11 @@ impl Hub {
         id: SessionId,
         what: Happening,
         harmless: &'static str,
+        note: Note,
     ) -> Result<Session> {
         let hub = self.clone();
         self.finish(async move {
-            match hub.record(id, vec![what]).await {
+            match hub.recorded(note, hub.record(id, vec![what])).await {
                 Err(error) if error.code() == harmless => hub.inner.sessions.get(id).await,
                 done => done,
             }
@@ -216,7 +226,8 @@ impl Hub {
             found => return found,
         }
         let session = Session::new(id, who.user, DEFAULT, clock::now());
-        match self.inner.sessions.create(session).await {
+        let note = noted(who, Action::SessionCreate, &session).detail(DEFAULT);
+        match self.recorded(note, self.inner.sessions.create(session)).await {
             Err(error) if error.kind() != ErrorKind::Exists => Err(error),
             _ => self.load_session(id).await,
         }
@@ -226,16 +237,22 @@ impl Hub {
     /// their owner made them.
     pub(super) async fn attach_to_default(
         &self,
+        who: &Principal,
         session: Arc<Session>,
         node: NodeId,
     ) -> Result<Arc<Session>> {
         if session.nodes.contains(&node) || session.id != default_id(session.owner) {
             return Ok(session);
         }
-        let attached =
-            self.change(session.id, Happening::Attached { node }, "node_attached").await?;
+        let note = noted(who, Action::SessionAttach, &session).detail(node.to_string());
+        let what = Happening::Attached { node };
+        let attached = self.change(session.id, what, "node_attached", note).await?;
         Ok(Arc::new(attached))
     }
+}
+
+fn noted(who: &Principal, action: Action, session: &Session) -> Note {
+    Note::by(who, action, Object::Session(session.id)).owned_by(session.owner)
 }
 
 /// The id of a user's default session: always the same, so that it is made once.

@@ -8,8 +8,8 @@ use cortex_core::Result;
 use cortex_core::capability::Capabilities;
 use cortex_core::id::BootId;
 use cortex_core::id::NodeId;
-use cortex_core::node::Admission;
 use cortex_core::node::Health;
+use cortex_core::node::Node;
 use cortex_core::node::PRESENCE_TTL;
 use cortex_core::node::Sighting;
 use cortex_core::node::Suspicion;
@@ -90,6 +90,14 @@ impl Hub {
         token: &NodeToken,
         claim: &StreamClaim,
     ) -> Result<Opened> {
+        let opened = self.try_open_stream(token, claim).await;
+        if let Err(error) = &opened {
+            self.node_refused(token.node, error).await;
+        }
+        opened
+    }
+
+    async fn try_open_stream(&self, token: &NodeToken, claim: &StreamClaim) -> Result<Opened> {
         let now = clock::now();
         self.trust().challenges().redeem(&claim.nonce, Subject::Stream(token.node), now)?;
         let node = self.node_of(token).await?;
@@ -97,17 +105,18 @@ impl Hub {
         check_proof(&node.identity, &proof, &claim.signature)?;
         let (hub, boot) = (self.clone(), claim.boot);
         if node.join.judge(claim.generation).is_err() {
-            let locked = async move { Err(hub.suspect(node.id, Suspicion::Cloned).await) };
+            let locked = async move { Err(hub.suspect(&node, Suspicion::Cloned).await) };
             return self.finish(locked).await;
         }
-        self.finish(async move { hub.enter(node.id, boot, node.version).await }).await
+        self.finish(async move { hub.enter(node, boot).await }).await
     }
 
-    async fn enter(&self, id: NodeId, boot: BootId, version: String) -> Result<Opened> {
+    async fn enter(&self, node: Node, boot: BootId) -> Result<Opened> {
+        let id = node.id;
         if self.inner.links.is_flapping(id, boot, clock::now()) {
-            return Err(self.suspect(id, Suspicion::Flapping).await);
+            return Err(self.suspect(&node, Suspicion::Flapping).await);
         }
-        let opened = Sighting::Opened { boot, capabilities: None, version };
+        let opened = Sighting::Opened { boot, capabilities: None, version: node.version };
         let presence = self.inner.registry.touch(id, opened, clock::now()).await?;
         let mut node = self.inner.registry.get(id).await?;
         node.presence = presence;
@@ -135,8 +144,8 @@ impl Hub {
         let node = self.inner.registry.get(link.node().id).await.inspect_err(|_| {
             link.closed.cancel();
         })?;
-        if node.admission != Admission::Active {
-            link.close(CloseReason::Revoked);
+        if let Some(reason) = CloseReason::of(node.admission) {
+            link.close(reason);
         }
         link.update(Arc::new(node));
         Ok(())

@@ -8,6 +8,8 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
+use cortex_core::audit::Object;
 use cortex_core::id::NodeId;
 use cortex_core::id::TaskId;
 use cortex_core::session::OutputPart;
@@ -21,6 +23,7 @@ use cortex_core::task::TaskSpec;
 use super::Hub;
 use super::check_access;
 use super::check_scope;
+use crate::audit::Note;
 use crate::dispatch::Submission;
 
 /// A task that is asked for.
@@ -54,7 +57,7 @@ impl Hub {
         let mut spec = draft.spec;
         if let Some(key) = &draft.node {
             let node = self.target_of(who, &session, key).await?;
-            session = self.attach_to_default(session, node).await?;
+            session = self.attach_to_default(who, session, node).await?;
             spec.target = Target::Node(node);
         }
         let id = match idempotency {
@@ -64,11 +67,15 @@ impl Hub {
             }
             None => TaskId::generate(),
         };
+        let note = Note::by(who, Action::TaskSubmit, Object::Task(id))
+            .owned_by(who.user)
+            .detail(session.id.to_string());
         let submission = Submission { id, by: who.clone(), spec };
         let hub = self.clone();
         let is_repeatable = idempotency.is_some();
         self.finish(async move {
-            let submitted = hub.inner.dispatch.submit(&session, submission).await;
+            let submitted =
+                hub.recorded(note, hub.inner.dispatch.submit(&session, submission)).await;
             match submitted {
                 Err(error) if error.kind() == ErrorKind::Exists && is_repeatable => {
                     hub.stored_task(id).await
@@ -110,8 +117,12 @@ impl Hub {
                 Error::new(ErrorKind::Precondition, "cancel task", message).with_code("task_ended")
             );
         }
+        let note = Note::by(who, Action::TaskCancel, Object::Task(id)).owned_by(task.by);
         let (hub, by, reason) = (self.clone(), who.user, reason.to_owned());
-        self.finish(async move { hub.inner.dispatch.cancel(id, Some(by), &reason).await }).await
+        self.finish(async move {
+            hub.recorded(note, hub.inner.dispatch.cancel(id, Some(by), &reason)).await
+        })
+        .await
     }
 
     /// Waits for a task's end, at most for `limit`, and returns it as it then is.

@@ -246,7 +246,7 @@ mod tests {
         );
         assert!(!task_info(&task).is_ended());
         let outcome = Outcome::Exited { code: 7 };
-        task.apply(&TaskEvent::Ended { attempt: 0, outcome }, now).unwrap();
+        task.apply(&TaskEvent::ended(0, outcome), now).unwrap();
         let info = task_info(&task);
         assert_eq!((info.state.as_str(), info.exit_code), ("failed", Some(7)));
         assert_eq!(info.summary.as_deref(), Some("exited with 7"));

@@ -86,7 +86,7 @@ fn task_event(event: &TaskEvent, bytes: &[u8]) -> (&'static str, Value) {
         TaskEvent::CancelRequested { by, reason } => {
             ("task.cancel_requested", json!({"by": by, "reason": reason}))
         }
-        TaskEvent::Ended { attempt, outcome } => (
+        TaskEvent::Ended { attempt, outcome, .. } => (
             "task.ended",
             json!({
                 "attempt": attempt,
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_text_of_an_event_has_its_number_and_type() {
         let task = TaskId::from_bytes([2; 16]);
-        let ended = TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 0 } };
+        let ended = TaskEvent::ended(1, Outcome::Exited { code: 0 });
         let frame = Frame::new(SESSION, Arc::new(entry(Happening::task(task, ended))));
         let text = String::from_utf8(to_sse(&frame).to_vec()).unwrap();
         assert!(text.starts_with("id: 7\nevent: task.ended\ndata: {\"seq\":7,"), "{text}");

@@ -20,6 +20,7 @@ use cortex_core::ErrorKind;
 use cortex_core::account::AccessError;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
 
 use super::Api;
 use super::failure::Failure;
@@ -27,6 +28,8 @@ use super::origin::Page;
 use crate::accounts::Credential;
 use crate::accounts::Credentials;
 use crate::accounts::Identity;
+use crate::audit::Origin;
+use crate::audit::acting;
 
 const TOKEN_PROTOCOL: &str = "cortex.bearer.";
 
@@ -92,13 +95,26 @@ pub(super) async fn enforce(
 ) -> Response {
     // Apart, because a body cannot be lent to a future that moves between threads.
     let (mut parts, body) = request.into_parts();
+    let address = api.origins.client(&parts.headers, &parts.extensions);
     match identify(&api, rule, &parts).await {
         Ok(caller) => {
+            let credential = match caller.identity().credential {
+                Credential::Token(id) | Credential::Login(id) => Some(id),
+                _ => None,
+            };
             parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
+            let request = Request::from_parts(parts, body);
+            acting(Origin { credential, address }, next.run(request)).await
         }
         Err(failure) => failure.into_response(),
     }
+}
+
+/// Lets whoever it is pass, and keeps in mind where they are: for routes for anybody that change
+/// something.
+pub(super) async fn notice(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let address = api.origins.client(request.headers(), request.extensions());
+    acting(Origin { credential: None, address }, next.run(request)).await
 }
 
 /// Who sends a request to a route for anybody, if they say so.
@@ -127,7 +143,17 @@ async fn identify(api: &Api, rule: Rule, request: &Parts) -> Result<Caller, Fail
         headers,
         address: api.origins.client(headers, &request.extensions),
     };
-    let identity = api.hub.accounts().identify(&credentials).await?;
+    let identity = match api.hub.accounts().identify(&credentials).await {
+        Ok(identity) => identity,
+        Err(error) => {
+            // A credential that is no good is worth a record; that there was none is not.
+            if error.kind() == ErrorKind::Unauthenticated && credentials.bearer.is_some() {
+                let origin = Origin { credential: None, address: credentials.address };
+                acting(origin, api.hub.refused(Action::AccessRefuse, &error)).await;
+            }
+            return Err(error.into());
+        }
+    };
     // What comes with a cookie may be another page's doing. What only reads cannot be read by it;
     // a socket is no request that browsers guard, so it counts as a change.
     let is_change = is_upgrade || !request.method.is_safe();

@@ -1,14 +1,16 @@
-//! All routes, each with its rule: the one place where both are written.
+//! All routes, each with its rule and with what it does: the one place where all are written.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use cortex_core::account::Scope;
+use cortex_core::audit::Action;
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use super::Api;
+use super::audit;
 use super::dispatch;
 use super::docs;
 use super::enrolment;
@@ -16,6 +18,7 @@ use super::events;
 use super::grants;
 use super::guard::Rule;
 use super::guard::enforce;
+use super::guard::notice;
 use super::info;
 use super::invites;
 use super::login;
@@ -31,13 +34,17 @@ use super::users;
 pub(super) struct Route {
     /// Who may use it.
     pub(super) rule: Rule,
+    /// What it is recorded as; nothing where it only reads.
+    pub(super) deeds: &'static [Action],
     /// The handler with its description.
     pub(super) routes: UtoipaMethodRouter<Arc<Api>>,
 }
 
 /// All routes.
 pub(super) fn table() -> Vec<Route> {
-    let row = |rule, routes| Route { rule, routes };
+    // A route that reads, and one that does something.
+    let row = |rule, routes| Route { rule, deeds: &[], routes };
+    let deed = |rule, deeds, routes| Route { rule, deeds, routes };
     let read = Rule::Scope(Scope::Read);
     let exec = Rule::Scope(Scope::Exec);
     let manage = Rule::Scope(Scope::Manage);
@@ -50,56 +57,71 @@ pub(super) fn table() -> Vec<Route> {
         row(Rule::Public, routes!(docs::docs)),
         row(Rule::Public, routes!(docs::page)),
         row(Rule::Public, routes!(docs::part)),
-        row(Rule::Public, routes!(login::log_in)),
-        row(Rule::Public, routes!(login::refresh)),
-        row(Rule::Public, routes!(login::log_out)),
+        deed(Rule::Public, &[Action::LoginBegin], routes!(login::log_in)),
+        deed(Rule::Public, &[Action::LoginRefresh], routes!(login::refresh)),
+        deed(Rule::Public, &[Action::LoginEnd], routes!(login::log_out)),
         row(Rule::User, routes!(login::who_am_i)),
         row(read, routes!(logins::list)),
-        row(manage, routes!(logins::end)),
-        row(manage, routes!(logins::end_all)),
-        row(manage, routes!(invites::create)),
+        deed(manage, &[Action::LoginEnd], routes!(logins::end)),
+        deed(manage, &[Action::LoginEnd], routes!(logins::end_all)),
+        deed(manage, &[Action::InviteCreate], routes!(invites::create)),
         row(read, routes!(invites::list)),
         row(read, routes!(invites::get)),
-        row(manage, routes!(invites::withdraw)),
+        deed(manage, &[Action::InviteWithdraw], routes!(invites::withdraw)),
         row(Rule::Public, routes!(enrolment::challenge)),
-        row(Rule::Public, routes!(enrolment::finish)),
+        deed(Rule::Public, &[Action::NodeEnrol], routes!(enrolment::finish)),
         row(read, routes!(nodes::list)),
         row(read, routes!(nodes::get)),
         row(read, routes!(nodes::status)),
-        row(manage, routes!(nodes::change)),
-        row(manage, routes!(nodes::remove)),
+        deed(
+            manage,
+            &[
+                Action::NodeRename,
+                Action::NodeLabel,
+                Action::NodeCordon,
+                Action::NodeUncordon,
+                Action::NodeLock,
+                Action::NodeUnlock,
+            ],
+            routes!(nodes::change),
+        ),
+        deed(manage, &[Action::NodeRemove], routes!(nodes::remove)),
         row(read, routes!(grants::list)),
-        row(manage, routes!(grants::share)),
-        row(manage, routes!(grants::unshare)),
-        row(manage, routes!(sessions::create)),
+        deed(manage, &[Action::NodeShare], routes!(grants::share)),
+        deed(manage, &[Action::NodeUnshare], routes!(grants::unshare)),
+        deed(manage, &[Action::SessionCreate], routes!(sessions::create)),
         row(read, routes!(sessions::list)),
         row(read, routes!(sessions::get)),
-        row(manage, routes!(sessions::close)),
-        row(manage, routes!(sessions::attach)),
-        row(manage, routes!(sessions::detach)),
+        deed(manage, &[Action::SessionClose], routes!(sessions::close)),
+        deed(manage, &[Action::SessionAttach], routes!(sessions::attach)),
+        deed(manage, &[Action::SessionDetach], routes!(sessions::detach)),
         row(read, routes!(sessions::events)),
-        row(exec, routes!(dispatch::dispatch)),
+        deed(exec, &[Action::TaskSubmit], routes!(dispatch::dispatch)),
         row(read, routes!(tasks::list)),
         row(read, routes!(tasks::get)),
         row(read, routes!(output::read)),
-        row(exec, routes!(tasks::cancel)),
+        deed(exec, &[Action::TaskCancel], routes!(tasks::cancel)),
         row(read, routes!(events::follow)),
+        row(read, routes!(audit::list)),
+        row(Rule::Admin, routes!(audit::export)),
+        row(read, routes!(audit::receipts)),
         row(read, routes!(tokens::list)),
-        row(manage, routes!(tokens::create)),
-        row(manage, routes!(tokens::revoke)),
+        deed(manage, &[Action::TokenCreate], routes!(tokens::create)),
+        deed(manage, &[Action::TokenRevoke], routes!(tokens::revoke)),
         row(Rule::Admin, routes!(users::list)),
-        row(Rule::Admin, routes!(users::create)),
-        row(manage, routes!(users::change)),
+        deed(Rule::Admin, &[Action::UserCreate], routes!(users::create)),
+        deed(manage, &[Action::UserChange], routes!(users::change)),
     ]
 }
 
 /// The table as a router; each rule is applied before its handler.
 pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     let mut router = Router::new();
-    for Route { rule, routes } in table() {
+    for Route { rule, deeds, routes } in table() {
         let (_, paths, methods) = routes;
         let methods = match rule {
-            Rule::Public => methods,
+            Rule::Public if deeds.is_empty() => methods,
+            Rule::Public => methods.route_layer(from_fn_with_state(Arc::clone(api), notice)),
             rule => methods.route_layer(from_fn_with_state((Arc::clone(api), rule), enforce)),
         };
         for path in paths.paths.keys() {

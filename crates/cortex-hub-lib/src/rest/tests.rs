@@ -1,12 +1,14 @@
 //! The HTTP side against a real hub, without a socket.
 
 mod api;
+mod audit;
 mod description;
 mod enrolment;
 mod grants;
 mod guard;
 mod login;
 mod pages;
+mod receipts;
 mod rig;
 mod secrets;
 mod socket;

@@ -27,9 +27,11 @@ pub use user::User;
 pub use user::UserChange;
 
 use self::directory::Directory;
+use super::audit::AuditLog;
 use super::entity::setting;
 use super::fault::fault;
 use super::writer::Writer;
+use crate::audit::Note;
 
 /// Keeps users, API tokens, logins, one-time codes and settings.
 ///
@@ -41,13 +43,20 @@ pub struct AccountStore {
     reads: DatabaseConnection,
     writer: Writer,
     directory: Arc<Directory>,
+    audit: AuditLog,
 }
 
 impl AccountStore {
     pub(super) async fn open(reads: DatabaseConnection, writer: Writer) -> Result<Self> {
         let users = row::users(&reads).await?;
         let tokens = row::tokens(&reads).await?;
-        Ok(Self { reads, writer, directory: Arc::new(Directory::new(users, tokens)) })
+        let audit = AuditLog::new(reads.clone(), writer.clone());
+        Ok(Self { reads, writer, directory: Arc::new(Directory::new(users, tokens)), audit })
+    }
+
+    /// Who did what.
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     /// Stores a new user.
@@ -182,10 +191,20 @@ impl AccountStore {
         next: RefreshDigest,
         now: Timestamp,
     ) -> Result<Rotation> {
+        let noted = |note: Note, rotation: &Rotation| match rotation {
+            Rotation::Rotated(login) => Some(note.by_themselves(login.user)),
+            Rotation::Reused(login) => {
+                Some(note.refused_for(login.user).detail("used twice: the login has ended"))
+            }
+            Rotation::Unknown => None,
+        };
         self.writer
-            .run("refresh login", move |writes| {
-                change::rotate_login(writes, family, presented, next, now).boxed()
-            })
+            .run_noting(
+                "refresh login",
+                move |writes| change::rotate_login(writes, family, presented, next, now).boxed(),
+                noted,
+                |_| (),
+            )
             .await
     }
 

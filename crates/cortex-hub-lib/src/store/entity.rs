@@ -6,6 +6,7 @@
 
 pub(crate) mod account;
 pub(crate) mod api_token;
+pub(crate) mod audit;
 pub(crate) mod invite;
 pub(crate) mod login;
 pub(crate) mod login_code;

@@ -1,5 +1,6 @@
 //! The steps that bring a database to this version's tables.
 
+mod m2026_11_22_audit;
 mod m2026_11_22_first;
 mod m2026_11_22_join_state;
 mod m2026_11_22_users;
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_11_22_first::Migration),
             Box::new(m2026_11_22_users::Migration),
             Box::new(m2026_11_22_join_state::Migration),
+            Box::new(m2026_11_22_audit::Migration),
         ]
     }
 }

@@ -100,9 +100,14 @@ impl NodeRegistry for SqlNodeRegistry {
     async fn enroll(&self, enrolment: Enrolment, now: Timestamp) -> Result<Node> {
         let live = Arc::clone(&self.live);
         let overlay = Arc::clone(&self.live);
-        let enrolled = self.writer.run_then(
+        let new = enrolment.node;
+        let enrolled = self.writer.run_noting(
             "enrol node",
             move |writes| change::enroll(writes, enrolment, now).boxed(),
+            // A repeat has made nothing.
+            move |note, node: &Node| {
+                (node.id == new).then(|| note.owned_by(node.owner).detail(node.name.clone()))
+            },
             // A repeat brings a node that may have had heartbeats since.
             move |node: &Node| live.put(node),
         );

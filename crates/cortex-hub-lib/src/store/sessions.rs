@@ -95,7 +95,7 @@ impl SessionStore for SqlSessionStore {
         let entries = column::to_json_bytes(&what);
         let specs = what.iter().filter_map(spec).collect();
         let batch = Batch { after, what, now };
-        let append = Append { session: id, batch, entries, specs, unwritten: false };
+        let append = Append { session: id, batch, entries, specs, note: None, unwritten: false };
         if !spill::is_needed(&append.batch.what) {
             return self.writer.append(append).await;
         }

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, on a real disk.
 
 mod accounts;
+mod audit;
 mod contracts;
 mod crash;
 mod migrated;
@@ -76,7 +77,7 @@ fn begun(id: TaskId, spec: TaskSpec) -> Vec<Happening> {
 
 fn ended(id: TaskId) -> Happening {
     let outcome = Outcome::Exited { code: 0 };
-    Happening::task(id, TaskEvent::Ended { attempt: 1, outcome })
+    Happening::task(id, TaskEvent::ended(1, outcome))
 }
 
 fn put_out(task: TaskId, stream: Stream, offset: u64, data: &[u8]) -> Happening {

@@ -15,6 +15,7 @@ mod transaction;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::id::HubId;
 use cortex_core::session::Appended;
 use cortex_core::session::Session;
 use futures::FutureExt as _;
@@ -47,6 +49,8 @@ use super::fault::row_fault;
 use super::fault::sqlx_fault;
 use super::fault::too_slow;
 use super::recent::Recent;
+use crate::audit;
+use crate::audit::Note;
 
 /// Requests that wait; whoever comes after them waits for a place.
 const WAITING: usize = 1024;
@@ -70,6 +74,8 @@ pub(super) struct Writer {
 /// What the writer holds on to for as long as it runs.
 #[derive(Debug)]
 pub(super) struct Belongings {
+    /// Whose the store is, once that is known.
+    pub(super) hub: Arc<OnceLock<HubId>>,
     pub(super) database: PathBuf,
     /// How to connect to the database.
     pub(super) options: SqliteConnectOptions,
@@ -105,15 +111,15 @@ type Job = Box<dyn for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Verdict>
 /// Told what became of the transaction: `None` if it was committed.
 type Settle = Box<dyn FnOnce(Option<&Error>) + Send>;
 
-/// What a job wants to be done with its changes.
+/// What a job wants to be done with its changes; what is kept may be recorded with them.
 enum Verdict {
-    Keep(Settle),
+    Keep(Settle, Option<Note>),
     Undo(Settle),
 }
 
 enum Request {
     Append(Box<Append>, oneshot::Sender<Result<Appended>>),
-    Create(Box<Session>, oneshot::Sender<Result<()>>),
+    Create(Box<Session>, Option<Note>, oneshot::Sender<Result<()>>),
     Run(Job),
     Close,
 }
@@ -121,7 +127,7 @@ enum Request {
 impl Writer {
     /// Starts the writer as a thread that the caller awaits after [`Writer::stop`].
     pub(super) async fn start(belongings: Belongings) -> Result<(Self, Running)> {
-        let Belongings { database, options, busy_timeout, recent, lock } = belongings;
+        let Belongings { hub, database, options, busy_timeout, recent, lock } = belongings;
         let options = options.pragma("wal_autocheckpoint", "0");
         let connection = WriteConnection::open(&options).await;
         let connection = connection.map_err(|error| sqlx_fault("open store", error))?;
@@ -131,7 +137,7 @@ impl Writer {
         let checkpoints = Checkpoints::open(&options, runtime.clone()).await?;
         let commits = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&commits);
-        let transactions = Transactions::new(rows, connection, runtime, recent, counted);
+        let transactions = Transactions::new(rows, connection, runtime, recent, counted, hub);
         let (requests, waiting) = mpsc::channel(WAITING);
         let (ending, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
@@ -149,17 +155,20 @@ impl Writer {
     }
 
     /// Appends to a session's log.
-    pub(super) async fn append(&self, append: Append) -> Result<Appended> {
+    pub(super) async fn append(&self, mut append: Append) -> Result<Appended> {
+        append.note = audit::take();
+        let note = append.note.clone();
         let (reply, answer) = oneshot::channel();
         let request = Request::Append(Box::new(append), reply);
-        self.ask("append to session", request, answer).await
+        keep(note, self.ask("append to session", request, answer).await)
     }
 
     /// Stores a new session.
     pub(super) async fn create(&self, session: Session) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Create(Box::new(session), reply);
-        self.ask("create session", request, answer).await
+        let note = audit::take();
+        let request = Request::Create(Box::new(session), note.clone(), reply);
+        keep(note, self.ask("create session", request, answer).await)
     }
 
     /// Runs `work` in a transaction; its changes are kept if it succeeds.
@@ -184,8 +193,32 @@ impl Writer {
         W: for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
         A: FnOnce(&T) + Send + 'static,
     {
+        self.run_noting(operation, work, |note, _| Some(note), then).await
+    }
+
+    /// Like [`Writer::run_then`]; `complete` sees the note that the caller carries, with the result,
+    /// before both are stored.
+    pub(super) async fn run_noting<T, W, C, A>(
+        &self,
+        operation: &'static str,
+        work: W,
+        complete: C,
+        then: A,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        C: FnOnce(Note, &T) -> Option<Note> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        self.ask(operation, Request::Run(job(work, then, reply)), answer).await
+        let note = audit::take();
+        let taken = note.clone();
+        let complete = move |value: &T| taken.and_then(|note| complete(note, value));
+        keep(
+            note,
+            self.ask(operation, Request::Run(job(work, complete, then, reply)), answer).await,
+        )
     }
 
     /// Hands over `work` without waiting for it; says whether there was a place for it.
@@ -194,7 +227,7 @@ impl Writer {
         W: for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Result<()>> + Send + 'static,
     {
         let (reply, _) = oneshot::channel();
-        self.requests.try_send(Request::Run(job(work, |()| (), reply))).is_ok()
+        self.requests.try_send(Request::Run(job(work, |()| None, |()| (), reply))).is_ok()
     }
 
     /// Lets the writer finish what was asked for before, and end.
@@ -229,25 +262,38 @@ impl Writer {
     }
 }
 
-fn job<T, W, A>(work: W, then: A, reply: oneshot::Sender<Result<T>>) -> Job
+/// Gives the note back where the write has failed.
+fn keep<T>(note: Option<Note>, done: Result<T>) -> Result<T> {
+    if done.is_err() {
+        audit::give_back(note);
+    }
+    done
+}
+
+fn job<T, W, C, A>(work: W, complete: C, then: A, reply: oneshot::Sender<Result<T>>) -> Job
 where
     T: Send + 'static,
     W: for<'c> FnOnce(&'c WriteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    C: FnOnce(&T) -> Option<Note> + Send + 'static,
     A: FnOnce(&T) + Send + 'static,
 {
     Box::new(move |connection| {
         let verdict = work(connection).map(move |result| match result {
-            Ok(value) => Verdict::Keep(Box::new(move |failure| {
-                let answer = match failure {
-                    None => {
-                        then(&value);
-                        Ok(value)
-                    }
-                    Some(failure) => Err(repeat(failure)),
-                };
-                // A caller that has gone needs no answer.
-                let _ = reply.send(answer);
-            })),
+            Ok(value) => {
+                let note = complete(&value);
+                let settle: Settle = Box::new(move |failure| {
+                    let answer = match failure {
+                        None => {
+                            then(&value);
+                            Ok(value)
+                        }
+                        Some(failure) => Err(repeat(failure)),
+                    };
+                    // A caller that has gone needs no answer.
+                    let _ = reply.send(answer);
+                });
+                Verdict::Keep(settle, note)
+            }
             Err(error) => Verdict::Undo(Box::new(move |failure| {
                 let _ = reply.send(Err(failure.map_or(error, repeat)));
             })),

@@ -93,17 +93,10 @@ impl<'de> Deserialize<'de> for Span {
 
 pub(super) fn load(path: &Path, environment: &Environment) -> Result<Loaded> {
     let (text, is_private) = read(path)?;
-    let from_file: Written = if text.trim().is_empty() {
-        Written::default()
-    } else {
-        serde_yaml::from_str(&text)
-            .map_err(|error| invalid(format!("{}: {error}", path.display())))?
-    };
-    let base = path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let mut written = from_file.clone();
-    let from_environment = keys::apply(&mut written, environment)?;
-    let config = finish(written, &base)?;
-    config.validate()?;
+    let from_file =
+        parse(&text).map_err(|error| invalid(format!("{}: {error}", path.display())))?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    let (config, from_environment) = complete(&mut from_file.clone(), base, environment)?;
     let mut warnings = Vec::new();
     if from_file.invite.is_some() && !is_private {
         let shown = path.display();
@@ -113,6 +106,26 @@ pub(super) fn load(path: &Path, environment: &Environment) -> Result<Loaded> {
     }
     let origins = keys::origins(&from_file, &from_environment, &config);
     Ok(Loaded { config, origins, warnings })
+}
+
+/// Reads what is written, and says what is wrong with it.
+pub(super) fn parse(text: &str) -> Result<Written, String> {
+    if text.trim().is_empty() {
+        return Ok(Written::default());
+    }
+    serde_yaml::from_str(text).map_err(|error| error.to_string())
+}
+
+/// Adds variables and defaults; says which keys the variables have set.
+pub(super) fn complete(
+    written: &mut Written,
+    base: &Path,
+    environment: &Environment,
+) -> Result<(NodeConfig, BTreeMap<&'static str, String>)> {
+    let from_environment = keys::apply(written, environment)?;
+    let config = finish(written.clone(), base)?;
+    config.validate()?;
+    Ok((config, from_environment))
 }
 
 fn read(path: &Path) -> Result<(String, bool)> {

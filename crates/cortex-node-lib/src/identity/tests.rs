@@ -39,6 +39,20 @@ fn key_and_enrolment_stay_the_same_over_restarts() {
 }
 
 #[test]
+fn of_a_removed_node_no_key_is_left() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    let mut identity = Identity::open(dir).unwrap();
+    identity.first_tls_key().unwrap();
+    identity.keep(enrolment()).unwrap();
+    identity.join_state(enrolment()).begin().unwrap();
+    std::fs::write(dir.join("tls-3.new"), "what a crash left").unwrap();
+    identity.erase().unwrap();
+    let left = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), [LOCK_FILE]);
+}
+
+#[test]
 fn a_directory_serves_one_process_at_a_time() {
     let root = tempfile::tempdir().unwrap();
     let first = Identity::open(root.path()).unwrap();

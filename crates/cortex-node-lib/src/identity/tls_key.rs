@@ -68,6 +68,21 @@ impl TlsKey {
         }
     }
 
+    /// Erases the keys of all generations, also what a crash left of one.
+    ///
+    /// # Errors
+    /// `Denied`: a file cannot be removed.
+    pub(super) fn erase_all(dir: &Path) -> Result<()> {
+        let entries = std::fs::read_dir(dir).map_err(|error| cannot(dir, "read", error))?;
+        for entry in entries {
+            let path = entry.map_err(|error| cannot(dir, "read", error))?.path();
+            if generation_of(&path.with_extension("key")).is_some() {
+                files::erase(&path).map_err(|error| cannot(&path, "erase", error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// A certificate signing request for it, DER. The hub uses the key of it only.
     ///
     /// # Errors

@@ -63,7 +63,8 @@ impl Driver {
     /// # Errors
     /// `Precondition` (`not_enrolled`): there is neither an enrolment nor an invite. `Denied`: the
     /// hub refuses the invite (`invite_…`), is another one than the pinned one while enrolling
-    /// (`hub_pin_mismatch`), or has removed the node (`node_revoked`). The last error where the
+    /// (`hub_pin_mismatch`), or has removed the node and said so with its signature
+    /// (`node_revoked`): the keys are erased then. The last error where the
     /// configured limit of attempts is reached. Errors of files as in [`crate::NodeBuilder::build`].
     ///
     /// # Cancel safety
@@ -162,6 +163,12 @@ impl Driver {
                 }
             }
         };
+        if drained.is_removed() {
+            leave.send_replace(Some("removed".to_owned()));
+            while parts.join_next().await.is_some() {}
+            drained.erase().await?;
+            return Err(removed());
+        }
         let is_online = matches!(*self.shared.status.borrow(), Status::Online { .. });
         if is_online {
             tokio::select! {
@@ -226,6 +233,13 @@ impl Driver {
         tracing::info!(node = %enrolment.node, name = enrolment.name, "enrolled");
         Ok(Some(enrolment))
     }
+}
+
+fn removed() -> Error {
+    let message = "the hub has removed this node; its keys are erased";
+    Error::new(ErrorKind::Denied, "run node", message)
+        .with_code("node_revoked")
+        .with_hint("ask the hub's owner for a new invite, and put it into the configuration")
 }
 
 /// What the driver's tasks end with.

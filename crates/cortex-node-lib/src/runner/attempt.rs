@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cortex_core::Result;
+use cortex_core::receipt::Output;
 use cortex_core::skill::Invocation;
 use cortex_core::skill::Skill;
 use cortex_core::skill::StopReason;
@@ -24,10 +25,14 @@ use super::Floor;
 use super::console::AttemptConsole;
 use super::journal::WriteError;
 use super::place::Place;
+use super::witness::Mandate;
 
 /// What a skill gets beyond its grace time before its future is dropped: time to count and report
 /// what it ended.
 const AFTER_GRACE: Duration = Duration::from_secs(2);
+
+/// The same where the hub locked or removed the node: its tasks are to be dead within a second.
+const AFTER_REVOCATION: Duration = Duration::from_millis(700);
 
 /// A process that lives this long is noted in the journal, so that a restarted node can find it.
 const NOTE_AFTER: Duration = Duration::from_millis(3);
@@ -42,6 +47,7 @@ const MAX_VALUE_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) key: AttemptKey,
+    pub(super) mandate: Mandate,
     pub(super) order: TaskOrder,
     pub(super) stop: Stop,
     pub(super) place: Place,
@@ -76,49 +82,72 @@ impl Attempt {
         floor: &Arc<Floor>,
         written: oneshot::Receiver<Result<(), WriteError>>,
     ) {
-        let key = self.key;
-        let outcome = match written.await {
+        let (key, mandate) = (self.key, self.mandate);
+        let (outcome, output) = match written.await {
             Ok(Ok(())) => self.wait_and_run(floor).await,
-            Ok(Err(error)) => not_written(&error.to_string()),
-            Err(_) => not_written("the journal is closed"),
+            Ok(Err(error)) => (not_written(&error.to_string()), Output::none()),
+            Err(_) => (not_written("the journal is closed"), Output::none()),
         };
         let outcome = bounded(outcome);
+        let receipt = floor.witness.attest(key, mandate, &outcome, output);
         floor.journal.ended(key, &outcome, floor.outbox.has_output(key));
-        floor.outbox.ended(key, outcome);
+        floor.outbox.ended(key, outcome, receipt);
     }
 
-    async fn wait_and_run(self, floor: &Arc<Floor>) -> Outcome {
-        let Self { key, order, stop, place } = self;
+    async fn wait_and_run(self, floor: &Arc<Floor>) -> (Outcome, Output) {
+        let Self { key, order, stop, place, .. } = self;
         let _held = match place {
             Place::Held(held) => Some(held),
             Place::Queued(queued) => tokio::select! {
                 biased;
-                reason = stop.asked() => return never_ran(reason),
+                reason = stop.asked() => return (never_ran(reason), Output::none()),
                 held = queued => held,
             },
         };
         floor.count(true);
-        let outcome = call(key, order, stop, floor).await;
+        let ended = call(key, order, stop, floor).await;
         floor.count(false);
-        outcome
+        ended
     }
 }
 
-async fn call(key: AttemptKey, order: TaskOrder, stop: Stop, floor: &Arc<Floor>) -> Outcome {
-    let (skill, input) = match find(floor, order.work) {
+async fn call(
+    key: AttemptKey,
+    order: TaskOrder,
+    stop: Stop,
+    floor: &Arc<Floor>,
+) -> (Outcome, Output) {
+    let (skill, input) = match find(floor, &order.work) {
         Ok(found) => found,
-        Err(outcome) => return outcome,
+        Err(outcome) => return (outcome, Output::none()),
     };
     let deadline = order.timeout.map(|limit| Instant::now() + limit);
     let console = AttemptConsole::new(key, Arc::clone(&floor.outbox), stop, deadline);
     let console = Arc::new(console);
-    let invocation =
-        Invocation::new(order.task, key.attempt, order.session, order.grace, console.clone());
+    let outcome = watched(key, &order, &*skill, input, &console, floor).await;
+    (outcome, console.close())
+}
+
+async fn watched(
+    key: AttemptKey,
+    order: &TaskOrder,
+    skill: &dyn Skill,
+    input: serde_json::Value,
+    console: &Arc<AttemptConsole>,
+    floor: &Floor,
+) -> Outcome {
+    let invocation = Invocation::new(
+        order.task,
+        key.attempt,
+        order.session,
+        order.grace,
+        Arc::clone(console) as _,
+    );
     let work = AssertUnwindSafe(skill.run(&invocation, input)).catch_unwind();
-    let noting = note_process(floor, key, &console);
+    let noting = note_process(floor, key, console);
     let overdue = async {
         let reason = console.stop_asked().await;
-        tokio::time::sleep(grace_for(reason, order.grace).saturating_add(AFTER_GRACE)).await;
+        tokio::time::sleep(patience_for(reason, order.grace)).await;
         reason
     };
     tokio::pin!(work, noting, overdue);
@@ -142,18 +171,23 @@ async fn call(key: AttemptKey, order: TaskOrder, stop: Stop, floor: &Arc<Floor>)
     }
 }
 
-/// A node that shuts down does not wait for long grace times.
-fn grace_for(reason: StopReason, asked: Duration) -> Duration {
-    if reason == StopReason::Shutdown { asked.min(shell::SHUTDOWN_GRACE) } else { asked }
+/// How long a skill that was asked to stop is waited for. A node that shuts down does not wait for
+/// long grace times.
+fn patience_for(reason: StopReason, grace: Duration) -> Duration {
+    match reason {
+        StopReason::Revoked => AFTER_REVOCATION,
+        StopReason::Shutdown => grace.min(shell::SHUTDOWN_GRACE) + AFTER_GRACE,
+        _ => grace.saturating_add(AFTER_GRACE),
+    }
 }
 
-fn find(floor: &Floor, work: Work) -> Result<(Arc<dyn Skill>, serde_json::Value), Outcome> {
+fn find(floor: &Floor, work: &Work) -> Result<(Arc<dyn Skill>, serde_json::Value), Outcome> {
     let (name, input) = match work {
         Work::Shell(work) => match serde_json::to_value(work) {
             Ok(input) => (shell::NAME.to_owned(), input),
             Err(error) => return Err(Outcome::Broken { message: error.to_string() }),
         },
-        Work::Skill { name, input } => (name, input),
+        Work::Skill { name, input } => (name.clone(), input.clone()),
         _ => {
             let message = "this node does not know that kind of work".to_owned();
             return Err(Outcome::Broken { message });
@@ -210,6 +244,10 @@ fn never_ran(reason: StopReason) -> Outcome {
     match reason {
         StopReason::Cancel => Outcome::Cancelled { processes: 0 },
         StopReason::Timeout => Outcome::TimedOut { processes: 0 },
+        StopReason::Revoked => {
+            let (rule, reason) = ("NODE_REVOKED".to_owned(), shell::REVOKED.to_owned());
+            Outcome::Rejected { rule, reason }
+        }
         _ => Outcome::Rejected {
             rule: "NODE_LEAVING".to_owned(),
             reason: "the node was shut down before the task began".to_owned(),
@@ -221,6 +259,7 @@ fn gave_up(reason: StopReason) -> Outcome {
     match reason {
         StopReason::Cancel => Outcome::Cancelled { processes: 0 },
         StopReason::Timeout => Outcome::TimedOut { processes: 0 },
+        StopReason::Revoked => Outcome::Interrupted { reason: shell::REVOKED.to_owned() },
         _ => Outcome::Interrupted { reason: "node was shut down".to_owned() },
     }
 }

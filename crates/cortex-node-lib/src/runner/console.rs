@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cortex_core::receipt::Output;
 use cortex_core::skill::Console;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Stream;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::uplink::AttemptKey;
 use crate::uplink::Outbox;
+use crate::uplink::Transcript;
 
 use super::attempt::Stop;
 
@@ -22,6 +24,7 @@ pub(super) struct AttemptConsole {
     outbox: Arc<Outbox>,
     stop: Stop,
     deadline: Option<Instant>,
+    transcript: Transcript,
     pid: OnceLock<Option<u32>>,
 }
 
@@ -32,12 +35,24 @@ impl AttemptConsole {
         stop: Stop,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { key, outbox, stop, deadline, pid: OnceLock::new() }
+        Self {
+            key,
+            outbox,
+            stop,
+            deadline,
+            transcript: Transcript::default(),
+            pid: OnceLock::new(),
+        }
     }
 
     /// What the skill said about its process; `None` while it said nothing.
     pub(super) fn pid(&self) -> Option<Option<u32>> {
         self.pid.get().copied()
+    }
+
+    /// What was put out; from now on nothing is.
+    pub(super) fn close(&self) -> Output {
+        self.transcript.close()
     }
 
     /// Resolves when the attempt is to stop: on request, or because its time is over.
@@ -60,7 +75,11 @@ impl Console for AttemptConsole {
     }
 
     async fn write(&self, stream: Stream, data: Bytes) {
-        self.outbox.write(self.key, stream, data).await;
+        self.outbox.write(self.key, stream, data, &self.transcript).await;
+    }
+
+    fn cut(&self, stream: Stream) {
+        self.transcript.cut(stream);
     }
 
     async fn stopped(&self) -> StopReason {

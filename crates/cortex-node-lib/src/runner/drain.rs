@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cortex_core::Result;
 use cortex_core::skill::StopReason;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -51,6 +52,20 @@ impl Drained {
             self.runner.take(&mut taken);
         }
         std::future::pending::<()>().await;
+    }
+
+    /// Whether the hub has removed the node: what remains is to [erase](Self::erase) it.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.runner.removed
+    }
+
+    /// Closes the journal, and erases the keys and all that the node has noted.
+    ///
+    /// # Errors
+    /// `Denied`: a file cannot be removed.
+    pub(crate) async fn erase(self) -> Result<()> {
+        self.runner.floor.journal.close().await;
+        self.runner.floor.identity.erase()
     }
 
     /// Writes down what was acknowledged in the meantime, and closes the journal.

@@ -1,5 +1,6 @@
 //! The door: what is signed is verified on its raw bytes before anything of it is decoded.
 
+use cortex_core::digest::Digest;
 use cortex_core::envelope::Envelope;
 use cortex_core::envelope::Expected;
 use cortex_core::envelope::Kind;
@@ -12,17 +13,22 @@ use sha2::Sha256;
 
 use crate::uplink::AttemptKey;
 use crate::uplink::CANCEL_TYPE;
+use crate::uplink::CONTROL_TYPE;
+use crate::uplink::ControlOrder;
 use crate::uplink::POLICY_TYPE;
 use crate::uplink::Sealed;
 use crate::uplink::TASK_TYPE;
 use crate::uplink::TaskOrder;
 use crate::uplink::read_cancel;
+use crate::uplink::read_control;
 use crate::uplink::read_policy;
 use crate::uplink::read_task;
 
 use super::Authority;
+use super::witness::Mandate;
 
-/// A policy that comes with the configuration stands outside of every stream.
+/// A policy that comes with the configuration stands outside of every stream, and so does a control
+/// that comes with a refusal.
 const CONFIGURATION_EPOCH: u64 = 0;
 
 /// Knows what must be true of the next message.
@@ -41,11 +47,13 @@ pub(super) struct Guard {
 #[derive(Debug)]
 pub(super) enum Order {
     /// Run a task.
-    Run { key: AttemptKey, order: Box<TaskOrder>, epoch: u64, sequence: u64 },
+    Run { key: AttemptKey, mandate: Mandate, order: Box<TaskOrder>, epoch: u64, sequence: u64 },
     /// Stop an attempt.
     Cancel { key: AttemptKey, reason: String },
     /// Put a policy in force.
     Adopt(SandboxPolicy),
+    /// Something about the node itself.
+    Control(ControlOrder),
 }
 
 /// What to do about a message.
@@ -54,7 +62,7 @@ pub(super) enum Ruling {
     /// Do it.
     Obey(Order),
     /// Tell the hub that the attempt is refused.
-    Reject { key: AttemptKey, rule: String, reason: String },
+    Reject { key: AttemptKey, mandate: Mandate, rule: String, reason: String },
     /// Nothing; it was logged.
     Ignore,
 }
@@ -70,17 +78,19 @@ impl Guard {
         self.last_sequence = 0;
     }
 
-    /// Judges a policy that came with the configuration.
-    pub(super) fn configured_policy(&mut self, sealed: &Sealed, now: Timestamp) -> Ruling {
-        match self.verify(sealed, CONFIGURATION_EPOCH, 0, now) {
-            Ok(envelope) if envelope.kind == Kind::Policy => self.adopt(&envelope, sealed),
+    /// Judges what came outside of a stream: a policy with the configuration, or a control with a
+    /// refusal.
+    pub(super) fn judge_apart(&mut self, sealed: Sealed, now: Timestamp) -> Ruling {
+        match self.verify(&sealed, CONFIGURATION_EPOCH, 0, now) {
+            Ok(envelope) if envelope.kind == Kind::Policy => self.adopt(&envelope, &sealed),
+            Ok(envelope) if envelope.kind == Kind::Control => read_order_to_self(&envelope, sealed),
             Ok(envelope) => {
-                tracing::error!(kind = ?envelope.kind, "the configuration holds no policy");
+                tracing::error!(kind = ?envelope.kind, "it belongs into a stream");
                 Ruling::Ignore
             }
             Err(refusal) => {
                 self.refused += 1;
-                tracing::error!(%refusal, "the hub's policy is refused; no task can run");
+                tracing::error!(%refusal, "the hub's configuration is refused");
                 Ruling::Ignore
             }
         }
@@ -97,7 +107,8 @@ impl Guard {
             Kind::Task => read_order(&envelope, sealed),
             Kind::Cancel => read_stop(&envelope, sealed),
             Kind::Policy => self.adopt(&envelope, &sealed),
-            Kind::FileOp | Kind::Control => {
+            Kind::Control => read_order_to_self(&envelope, sealed),
+            Kind::FileOp => {
                 tracing::warn!(kind = ?envelope.kind, "a message of a newer hub");
                 Ruling::Ignore
             }
@@ -159,6 +170,7 @@ impl Guard {
             Some(envelope) if is_proven && envelope.kind == Kind::Task && envelope.attempt > 0 => {
                 Ruling::Reject {
                     key: key_of(&envelope),
+                    mandate: mandate_of(&envelope, sealed),
                     rule: refusal.code().to_owned(),
                     reason: refusal.to_string(),
                 }
@@ -174,7 +186,8 @@ fn read_order(envelope: &Envelope, sealed: Sealed) -> Ruling {
         tracing::warn!(task = %key.task, "a task without an attempt");
         return Ruling::Ignore;
     }
-    let bad = |reason: String| Ruling::Reject { key, rule: "BAD_TASK".to_owned(), reason };
+    let mandate = mandate_of(envelope, &sealed);
+    let bad = |reason: String| Ruling::Reject { key, mandate, rule: "BAD_TASK".to_owned(), reason };
     if envelope.payload_type != TASK_TYPE {
         return bad(format!("the payload is a {:?}", envelope.payload_type));
     }
@@ -182,6 +195,7 @@ fn read_order(envelope: &Envelope, sealed: Sealed) -> Ruling {
         Ok(order) if order.task == envelope.task && order.session == envelope.session => {
             Ruling::Obey(Order::Run {
                 key,
+                mandate,
                 order: Box::new(order),
                 epoch: envelope.epoch,
                 sequence: envelope.sequence,
@@ -210,6 +224,25 @@ fn read_stop(envelope: &Envelope, sealed: Sealed) -> Ruling {
             Ruling::Ignore
         }
     }
+}
+
+fn read_order_to_self(envelope: &Envelope, sealed: Sealed) -> Ruling {
+    if envelope.payload_type != CONTROL_TYPE {
+        tracing::warn!(found = envelope.payload_type, "a control of an unknown type");
+        return Ruling::Ignore;
+    }
+    match read_control(sealed.payload) {
+        Ok(order) => Ruling::Obey(Order::Control(order)),
+        Err(error) => {
+            tracing::warn!(%error, "a control that cannot be read");
+            Ruling::Ignore
+        }
+    }
+}
+
+/// What a receipt will say that it answers.
+fn mandate_of(envelope: &Envelope, sealed: &Sealed) -> Mandate {
+    Mandate { session: envelope.session, envelope: Digest::of(&sealed.envelope) }
 }
 
 fn key_of(envelope: &Envelope) -> AttemptKey {

@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use crate::uplink::AttemptKey;
 
 use super::leftover::boot_id;
+use super::witness::Mandate;
 
 pub(super) use record::Entry;
 
@@ -109,6 +110,7 @@ impl Journal {
         key: AttemptKey,
         epoch: u64,
         sequence: u64,
+        mandate: Mandate,
     ) -> oneshot::Receiver<Result<(), WriteError>> {
         let (sender, written) = oneshot::channel();
         let mut pending = self.shared.lock();
@@ -117,7 +119,7 @@ impl Journal {
             // The receiver sees that nobody answers.
             return written;
         }
-        pending.records.push((key, Record::Accepted { epoch, sequence }));
+        pending.records.push((key, Record::Accepted { epoch, sequence, mandate }));
         pending.waiters.push(sender);
         written
     }

@@ -1,5 +1,6 @@
 //! What an earlier run of the node left behind: processes to end, attempts to report.
 
+use cortex_core::receipt::Output;
 use cortex_core::task::Outcome;
 
 use crate::skills::shell::group;
@@ -26,11 +27,11 @@ pub(super) fn end(entry: &Entry) {
     }
 }
 
-/// How such an attempt is reported.
-pub(super) fn outcome(entry: &Entry) -> Outcome {
-    match &entry.ended {
+/// How such an attempt is reported, and what is still known of its output.
+pub(super) fn outcome(entry: &Entry) -> (Outcome, Output) {
+    let outcome = match &entry.ended {
         // Nothing but the end was to be told, so nothing is lost.
-        Some(ended) if !ended.had_output => ended.outcome.clone(),
+        Some(ended) if !ended.had_output => return (ended.outcome.clone(), Output::none()),
         Some(ended) => Outcome::Interrupted {
             reason: format!(
                 "node was restarted before all output was delivered; the task itself {}",
@@ -38,7 +39,8 @@ pub(super) fn outcome(entry: &Entry) -> Outcome {
             ),
         },
         None => Outcome::Interrupted { reason: "node was restarted while the task ran".to_owned() },
-    }
+    };
+    (outcome, Output::Forgotten)
 }
 
 /// What the system calls its current run; process ids mean nothing across two of them.

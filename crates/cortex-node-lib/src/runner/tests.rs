@@ -6,15 +6,21 @@ use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
+use cortex_core::digest::Digest;
+use cortex_core::id::SessionId;
+use cortex_core::receipt::Output;
 use cortex_core::task::Outcome;
 
 use crate::skills::shell::group;
 
 use super::journal::Entry;
 use super::leftover;
+use super::witness::Mandate;
 
 fn entry() -> Entry {
-    Entry { epoch: 1, sequence: 1, started: None, ended: None }
+    let (session, envelope) = (SessionId::from_bytes([7; 16]), Digest::of(b""));
+    let mandate = Mandate { session, envelope };
+    Entry { epoch: 1, sequence: 1, mandate, started: None, ended: None }
 }
 
 /// A group of two processes, as a dead node would leave it.
@@ -57,12 +63,13 @@ fn a_process_that_only_has_the_id_is_spared() {
 fn what_had_ended_is_told_only_where_nothing_is_lost() {
     let exited = Outcome::Exited { code: 0 };
     let silent = entry().with_end(exited.clone(), false);
-    assert_eq!(leftover::outcome(&silent), exited);
-    let outcome = leftover::outcome(&entry().with_end(exited, true));
+    assert_eq!(leftover::outcome(&silent), (exited.clone(), Output::none()));
+    let (outcome, output) = leftover::outcome(&entry().with_end(exited, true));
     assert!(
         matches!(&outcome, Outcome::Interrupted { reason } if reason.contains("exited with 0"))
     );
-    let outcome = leftover::outcome(&entry());
+    assert_eq!(output, Output::Forgotten);
+    let (outcome, _) = leftover::outcome(&entry());
     let expected = "node was restarted while the task ran".to_owned();
     assert_eq!(outcome, Outcome::Interrupted { reason: expected });
 }

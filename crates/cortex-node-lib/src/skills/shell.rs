@@ -18,7 +18,8 @@
 //!
 //! **The end.** A task that is stopped gets TERM for its whole process group and for descendants
 //! that left the group; what is alive after the grace time gets KILL. When the
-//! node shuts down, the grace time is at most [`SHUTDOWN_GRACE`]. A program that ends by
+//! node shuts down, the grace time is at most [`SHUTDOWN_GRACE`]; when the hub locks or removes the
+//! node, there is none. A program that ends by
 //! itself may leave background processes behind.
 
 mod environment;
@@ -54,6 +55,9 @@ pub const NAME: &str = "shell";
 
 /// The most grace that a task has when the node shuts down.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+
+/// How a task ended whose node was locked or removed.
+pub(crate) const REVOKED: &str = "the hub locked or removed the node";
 
 /// The shell that reads command lines.
 const LINE_SHELL: &str = "sh";

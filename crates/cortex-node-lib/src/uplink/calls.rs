@@ -22,6 +22,7 @@ use cortex_proto::v1::token_service_client::TokenServiceClient;
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::VerifyingKey;
+use prost::Message as _;
 use tonic::Code;
 use tonic::Request;
 use tonic::Response;
@@ -49,6 +50,13 @@ pub(super) struct Registration {
     pub(super) policy: Sealed,
     pub(super) heartbeat_ms: u32,
     pub(super) node_name: String,
+}
+
+/// Why there is no token.
+pub(super) struct Refused {
+    pub(super) error: Error,
+    /// What the hub has to say about it with its signature.
+    pub(super) verdict: Option<Sealed>,
 }
 
 /// A token as it was issued.
@@ -140,7 +148,7 @@ pub(super) async fn renew(
 }
 
 /// Proves possession of the identity key and gets a token.
-pub(super) async fn issue_token(channel: Channel, member: &Membership) -> Result<Issued> {
+pub(super) async fn issue_token(channel: Channel, member: &Membership) -> Result<Issued, Refused> {
     let mut client = TokenServiceClient::new(channel)
         .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
@@ -151,7 +159,8 @@ pub(super) async fn issue_token(channel: Channel, member: &Membership) -> Result
     let signature = member.key.sign(&proof::token(member.hub, member.node, &challenge)).to_vec();
     let issue =
         v1::IssueTokenRequest { node_id, challenge: asked.challenge, signature: signature.into() };
-    let issued = within(TOKEN, client.issue_token(issue)).await?;
+    let answer = limited(TOKEN, client.issue_token(issue)).await?;
+    let issued = answer.map_err(|status| refused_token(&status))?.into_inner();
     let mut token = AsciiMetadataValue::try_from(format!("Bearer {}", issued.access_token))
         .map_err(|_| unusable(TOKEN, "the access token is no header value"))?;
     token.set_sensitive(true);
@@ -195,7 +204,7 @@ pub(super) fn call_error(operation: &'static str, status: &Status) -> Error {
     if status.code() == Code::PermissionDenied {
         return error
             .with_code("node_revoked")
-            .with_hint("its owner locked or removed the node; enrol it anew with another invite");
+            .with_hint("its owner locked or removed the node; it comes back once it is unlocked");
     }
     error
 }
@@ -251,6 +260,18 @@ fn read_certificate(wire: v1::NodeCertificate) -> Option<super::Issued> {
     let life = Duration::from_millis(u64::try_from(wire.life_ms).ok()?);
     let chain: Vec<_> = wire.chain.into_iter().map(Vec::from).collect();
     (!chain.is_empty()).then_some(super::Issued { chain, life })
+}
+
+fn refused_token(status: &Status) -> Refused {
+    let verdict = v1::SignedMessage::decode(status.details()).ok();
+    let verdict = verdict.filter(|message| !message.envelope.is_empty()).map(sealed);
+    Refused { error: call_error(TOKEN, status), verdict }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, verdict: None }
+    }
 }
 
 fn refused_invite(status: &Status) -> Error {

@@ -6,7 +6,9 @@
 //! makes the process that writes it wait.
 
 mod queue;
+mod transcript;
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -16,6 +18,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use cortex_core::id::TaskId;
+use cortex_core::receipt;
 use cortex_core::report::Ack;
 use cortex_core::report::KnownAttempt;
 use cortex_core::report::News;
@@ -23,6 +26,8 @@ use cortex_core::report::Report;
 use cortex_core::task::Outcome;
 use cortex_core::task::Stream;
 use tokio::sync::Notify;
+
+pub(crate) use transcript::Transcript;
 
 use queue::Queue;
 
@@ -100,9 +105,9 @@ impl Outbox {
     }
 
     /// Takes an attempt over from an earlier run of the node: it has ended like this.
-    pub(crate) fn restore(&self, key: AttemptKey, outcome: Outcome) {
+    pub(crate) fn restore(&self, key: AttemptKey, outcome: Outcome, receipt: Arc<receipt::Signed>) {
         let mut state = self.lock();
-        state.queue.restore(key, outcome);
+        state.queue.restore(key, News::Ended { outcome, receipt });
         wake(state);
     }
 
@@ -120,19 +125,26 @@ impl Outbox {
         }
     }
 
-    /// Reports output; waits while too much of it is not acknowledged.
+    /// Reports output and adds it to the attempt's transcript; waits while too much of it is not
+    /// acknowledged.
     ///
     /// # Cancel safety
     /// If the future is dropped, a part of `data` may have been taken.
-    pub(crate) async fn write(&self, key: AttemptKey, stream: Stream, mut data: Bytes) {
+    pub(crate) async fn write(
+        &self,
+        key: AttemptKey,
+        stream: Stream,
+        mut data: Bytes,
+        transcript: &Transcript,
+    ) {
         while !data.is_empty() {
             let piece = data.split_to(data.len().min(PIECE_BYTES));
-            while !self.try_write(key, stream, &piece) {
+            while !self.try_write(key, stream, &piece, transcript) {
                 let acked = self.acked.notified();
                 tokio::pin!(acked);
                 // Registered before the second look, so that no acknowledgement slips between.
                 acked.as_mut().enable();
-                if self.try_write(key, stream, &piece) {
+                if self.try_write(key, stream, &piece, transcript) {
                     break;
                 }
                 acked.await;
@@ -141,9 +153,9 @@ impl Outbox {
     }
 
     /// Reports an attempt's end; nothing is taken from it afterwards.
-    pub(crate) fn ended(&self, key: AttemptKey, outcome: Outcome) {
+    pub(crate) fn ended(&self, key: AttemptKey, outcome: Outcome, receipt: Arc<receipt::Signed>) {
         let mut state = self.lock();
-        state.queue.push(key, News::Ended { outcome }, Instant::now());
+        state.queue.push(key, News::Ended { outcome, receipt }, Instant::now());
         wake(state);
     }
 
@@ -208,14 +220,27 @@ impl Outbox {
         }
     }
 
-    fn try_write(&self, key: AttemptKey, stream: Stream, piece: &Bytes) -> bool {
+    fn try_write(
+        &self,
+        key: AttemptKey,
+        stream: Stream,
+        piece: &Bytes,
+        transcript: &Transcript,
+    ) -> bool {
+        let mut transcript = transcript.lock();
+        if transcript.is_closed() {
+            return true;
+        }
         let mut state = self.lock();
         if !state.queue.has_room(key, piece.len()) {
             return false;
         }
         if state.queue.write(key, stream, piece.clone(), Instant::now()) {
             wake(state);
+        } else {
+            drop(state);
         }
+        transcript.add(stream, piece);
         true
     }
 

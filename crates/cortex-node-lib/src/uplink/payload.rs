@@ -10,12 +10,16 @@ use cortex_proto::v1;
 use prost::Message;
 
 pub(crate) use cortex_proto::convert::CancelOrder;
+pub(crate) use cortex_proto::convert::ControlAct;
+pub(crate) use cortex_proto::convert::ControlOrder;
 pub(crate) use cortex_proto::convert::TaskOrder;
 
 /// What an envelope calls a task.
 pub(crate) const TASK_TYPE: &str = TaskOrder::TYPE;
 /// What an envelope calls a cancel.
 pub(crate) const CANCEL_TYPE: &str = CancelOrder::TYPE;
+/// What an envelope calls a control.
+pub(crate) const CONTROL_TYPE: &str = ControlOrder::TYPE;
 /// What an envelope calls a policy.
 pub(crate) const POLICY_TYPE: &str = policy::TYPE;
 
@@ -33,6 +37,14 @@ pub(crate) fn read_task(payload: Bytes) -> Result<TaskOrder> {
 /// `Invalid`: the bytes are no cancel.
 pub(crate) fn read_cancel(payload: Bytes) -> Result<CancelOrder> {
     Ok(decode::<v1::CancelRequest>(payload)?.try_into()?)
+}
+
+/// Reads a control.
+///
+/// # Errors
+/// `Invalid`: the bytes are no control, or one of a newer hub.
+pub(crate) fn read_control(payload: Bytes) -> Result<ControlOrder> {
+    Ok(decode::<v1::ControlRequest>(payload)?.try_into()?)
 }
 
 /// Reads a policy.

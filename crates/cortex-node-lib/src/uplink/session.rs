@@ -28,6 +28,7 @@ use super::Status;
 use super::Uplink;
 use super::beat;
 use super::calls;
+use super::calls::Refused;
 use super::calls::Registration;
 use super::connect;
 use super::now;
@@ -88,7 +89,7 @@ impl Session<'_> {
         let channel = connect::dial(&self.uplink.destination, joined.certificate).await?;
         let mut capabilities = self.uplink.capabilities.clone();
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
-        self.deliver(Downlink::Policy(registration.policy)).await?;
+        self.deliver(Downlink::Apart(registration.policy)).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
         let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
         let mut open =
@@ -136,7 +137,15 @@ impl Session<'_> {
         let (member, version) = (&self.uplink.membership, self.uplink.version.as_str());
         let mut is_second = false;
         loop {
-            let token = self.tokens.get(channel).await?;
+            let token = match self.tokens.get(channel).await {
+                Ok(token) => token,
+                Err(Refused { error, verdict }) => {
+                    if let Some(verdict) = verdict {
+                        self.deliver(Downlink::Apart(verdict)).await?;
+                    }
+                    return Err(error);
+                }
+            };
             let stated = capabilities.borrow_and_update().clone();
             match calls::register(channel.clone(), &token, member, version, stated).await {
                 Err(error) if error.kind() == ErrorKind::Unauthenticated && !is_second => {
@@ -193,7 +202,7 @@ impl Session<'_> {
             }
             match self.register(channel, capabilities).await {
                 Ok((_, registration)) => {
-                    if let Err(error) = self.deliver(Downlink::Policy(registration.policy)).await {
+                    if let Err(error) = self.deliver(Downlink::Apart(registration.policy)).await {
                         return error;
                     }
                 }
@@ -267,9 +276,10 @@ fn closed(closing: &v1::StreamClosing) -> End {
     let message = &closing.message;
     match closing.reason() {
         Reason::Revoked => {
-            let message = format!("the node was locked or removed: {message}");
+            // Nobody signed this. What is to be done about it came signed, just before.
+            let message = format!("the hub takes this node no more: {message}");
             let error = Error::new(ErrorKind::Denied, STREAM, message).with_code("node_revoked");
-            End::Ended(Cause::Terminal, error)
+            End::Ended(Cause::Refused, error)
         }
         Reason::SessionTakenOver => {
             let message = format!("another process uses this node's identity: {message}");

@@ -33,6 +33,8 @@ pub(super) enum Cause {
     Protocol,
     /// Another process connected with the same identity.
     TakenOver,
+    /// The hub takes the node no more, or says so: nobody signed that.
+    Refused,
     /// Trying again cannot help.
     Terminal,
 }
@@ -60,14 +62,14 @@ impl Cause {
     /// Reads the cause off an error; while enrolling, another hub than the pinned one is the end.
     pub(super) fn of(error: &Error, enrolling: bool) -> Self {
         let code = error.code();
-        let is_refused = match error.kind() {
-            ErrorKind::Denied => {
-                code == "node_revoked" || (enrolling && !code.starts_with("hub_certificate"))
+        match error.kind() {
+            ErrorKind::Denied if enrolling && !code.starts_with("hub_certificate") => {
+                Cause::Terminal
             }
-            ErrorKind::Invalid => enrolling,
-            _ => false,
-        };
-        if is_refused { Cause::Terminal } else { Cause::Passing }
+            ErrorKind::Invalid if enrolling => Cause::Terminal,
+            ErrorKind::Denied if code == "node_revoked" => Cause::Refused,
+            _ => Cause::Passing,
+        }
     }
 }
 
@@ -90,7 +92,10 @@ impl Reconnect {
         match cause {
             Cause::Terminal => return Action::GiveUp,
             // Two processes with one identity must not throw each other out in a tight loop.
-            Cause::TakenOver => return Action::Wait(CAP.mul_f64(0.5 + jitter / 2.0)),
+            // A locked node that comes back too often is a burden, one that never does is lost.
+            Cause::TakenOver | Cause::Refused => {
+                return Action::Wait(CAP.mul_f64(0.5 + jitter / 2.0));
+            }
             Cause::Passing if lived.is_some() => self.failures = 0,
             Cause::Protocol if is_proven => self.failures = 0,
             Cause::Passing | Cause::Protocol => self.failures = self.failures.saturating_add(1),
@@ -161,11 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_over_stream_comes_back_slowly_and_a_revoked_one_never() {
+    fn a_stream_that_was_taken_over_or_refused_comes_back_slowly() {
         let (mut reconnect, now) = (Reconnect::new(None), Instant::now());
         reconnect.on(Event::Opened, now, 1.0);
         let action = reconnect.on(Event::Ended(Cause::TakenOver), now, 0.0);
         assert_eq!(action, Action::Wait(CAP / 2));
+        let action = reconnect.on(Event::Ended(Cause::Refused), now, 1.0);
+        assert_eq!(action, Action::Wait(CAP));
         assert_eq!(reconnect.on(Event::Ended(Cause::Terminal), now, 0.0), Action::GiveUp);
     }
 
@@ -175,7 +182,7 @@ mod tests {
         assert_eq!(Cause::of(&pin, true), Cause::Terminal);
         assert_eq!(Cause::of(&pin, false), Cause::Passing);
         let revoked = Error::new(ErrorKind::Denied, "dial", "x").with_code("node_revoked");
-        assert_eq!(Cause::of(&revoked, false), Cause::Terminal);
+        assert_eq!(Cause::of(&revoked, false), Cause::Refused);
         let gone = Error::new(ErrorKind::Unavailable, "dial", "x");
         assert_eq!(Cause::of(&gone, true), Cause::Passing);
     }

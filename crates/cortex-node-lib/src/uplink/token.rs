@@ -3,12 +3,12 @@
 use std::time::Duration;
 use std::time::Instant;
 
-use cortex_core::Result;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 
 use super::Membership;
 use super::calls;
+use super::calls::Refused;
 
 /// After this share of its life, a token is not used for a new call.
 const RENEW_AT: f64 = 0.67;
@@ -32,7 +32,7 @@ impl Tokens {
     }
 
     /// A token that is good for a new call: the held one, or a new one.
-    pub(super) async fn get(&mut self, channel: &Channel) -> Result<AsciiMetadataValue> {
+    pub(super) async fn get(&mut self, channel: &Channel) -> Result<AsciiMetadataValue, Refused> {
         if let Some(held) = &self.held
             && Instant::now() < held.renew_at
         {

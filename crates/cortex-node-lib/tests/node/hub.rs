@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) epochs: AtomicU64,
     /// The next token call is refused with this word.
     pub(crate) revoked: Mutex<bool>,
+    /// That refusal comes with a signed order to forget everything.
+    pub(crate) signs_removal: Mutex<bool>,
     pub(crate) links: mpsc::Sender<Link>,
 }
 
@@ -109,6 +111,7 @@ impl FakeHub {
             beats: AtomicU64::new(0),
             epochs: AtomicU64::new(0),
             revoked: Mutex::new(false),
+            signs_removal: Mutex::new(true),
             links,
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,12 +7,16 @@ use cortex_core::envelope::Envelope;
 use cortex_core::envelope::Kind;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
+use cortex_core::receipt;
+use cortex_core::receipt::Output;
+use cortex_core::receipt::StreamHash;
 use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::task::Outcome;
 use cortex_core::task::Stream;
 use cortex_core::task::TaskSpec;
 use cortex_proto::convert::CancelOrder;
+use cortex_proto::convert::ControlAct;
 use cortex_proto::convert::TaskOrder;
 use cortex_proto::convert::parse_report;
 use cortex_proto::v1;
@@ -43,6 +47,7 @@ pub(crate) struct Story {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
     pub(crate) outcome: Outcome,
+    pub(crate) receipt: Arc<receipt::Signed>,
     pub(crate) last: u64,
 }
 
@@ -97,6 +102,13 @@ impl Link {
             (envelope.epoch, envelope.sequence) = (epoch, sequence);
             (envelope.task, envelope.attempt) = (task, 1);
         });
+        self.send(message).await;
+    }
+
+    /// A signed control with the next sequence.
+    pub(crate) async fn control(&mut self, act: ControlAct) {
+        self.sequence += 1;
+        let message = self.state.control(act, self.epoch, self.sequence);
         self.send(message).await;
     }
 
@@ -171,10 +183,21 @@ pub(crate) fn tell(reports: Vec<Report>) -> Story {
                 assert_eq!(offset, sink.len() as u64, "output has no gaps");
                 sink.extend_from_slice(&Bytes::clone(&data));
             }
-            News::Ended { outcome } => {
-                return Story { pid, stdout, stderr, outcome, last: report.sequence };
+            News::Ended { outcome, receipt } => {
+                if first == 1 {
+                    let (stdout, stderr) = (hash(&stdout), hash(&stderr));
+                    let output = receipt.read().unwrap().output;
+                    assert_eq!(output, Output::Known { stdout, stderr });
+                }
+                return Story { pid, stdout, stderr, outcome, receipt, last: report.sequence };
             }
         }
     }
     panic!("the attempt has no end");
+}
+
+fn hash(bytes: &[u8]) -> receipt::StreamDigest {
+    let mut hash = StreamHash::default();
+    hash.update(bytes);
+    hash.finish(false)
 }

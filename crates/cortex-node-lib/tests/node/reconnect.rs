@@ -108,42 +108,6 @@ async fn much_output_waits_for_a_hub_that_is_away_and_comes_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removed_node_ends_and_its_tasks_with_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
-    let running = hub.run(dir.path());
-    let mut link = hub.link().await;
-    link.submit(sh("echo $$; sleep 600")).await;
-    let mut output = Vec::new();
-    while !output.ends_with(b"\n") {
-        for report in link.batch().await {
-            if let News::Output { data, .. } = report.news {
-                output.extend_from_slice(&data);
-            }
-        }
-    }
-    let pid = String::from_utf8(output).unwrap();
-    link.close(Reason::Revoked).await;
-    let status = running.node.status();
-    let error = running.ended().await.expect_err("removed");
-    assert_eq!(error.code(), "node_revoked");
-    assert!(matches!(*status.borrow(), Status::Stopped { .. }));
-    assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "{pid} is gone");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_removed_while_away_learns_it_when_it_comes_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
-    let first = hub.run(dir.path());
-    drop(hub.link().await);
-    first.stop().await.unwrap();
-    *hub.state.revoked.lock().unwrap() = true;
-    let error = hub.run(dir.path()).ended().await.expect_err("removed");
-    assert_eq!(error.code(), "node_revoked");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_is_not_there_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;

@@ -86,7 +86,7 @@ async fn an_orderly_end_interrupts_what_runs_past_the_drain_time() {
     while outcome.is_none() {
         for report in link.batch().await {
             last = report.sequence;
-            if let News::Ended { outcome: ended } = report.news {
+            if let News::Ended { outcome: ended, .. } = report.news {
                 outcome = Some(ended);
             }
         }

@@ -13,12 +13,15 @@ use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::proof;
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::convert::ControlAct;
+use cortex_proto::convert::ControlOrder;
 use cortex_proto::v1;
 use cortex_proto::v1::hub_message::Body as Down;
 use cortex_proto::v1::node_message::Body as Up;
 use ed25519_dalek::Signature;
 use ed25519_dalek::VerifyingKey;
 use futures::Stream;
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
@@ -86,6 +89,15 @@ impl State {
             payload: payload.into(),
             signature: signed.signature.to_vec().into(),
         }
+    }
+
+    /// A signed control of the node itself.
+    pub(crate) fn control(&self, act: ControlAct, epoch: u64, sequence: u64) -> v1::SignedMessage {
+        let order = ControlOrder { act, reason: "test".to_owned() };
+        let payload = v1::ControlRequest::from(order).encode_to_vec();
+        self.sign(Kind::Control, ControlOrder::TYPE, payload, |envelope| {
+            (envelope.epoch, envelope.sequence) = (epoch, sequence);
+        })
     }
 }
 
@@ -176,7 +188,12 @@ impl v1::token_service_server::TokenService for Service {
         request: Request<v1::IssueTokenRequest>,
     ) -> Result<Response<v1::IssueTokenResponse>, Status> {
         if *self.0.revoked.lock().unwrap() {
-            return Err(Status::permission_denied("the node was removed"));
+            let details = match *self.0.signs_removal.lock().unwrap() {
+                true => self.0.control(ControlAct::Deregister, 0, 1).encode_to_vec(),
+                false => Vec::new(),
+            };
+            let code = tonic::Code::PermissionDenied;
+            return Err(Status::with_details(code, "the node was removed", details.into()));
         }
         let asked = request.into_inner();
         let proven = proof::token(self.0.hub, self.0.node, &CHALLENGE);

@@ -15,7 +15,7 @@ fn touch(name: &str) -> TaskSpec {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_at_the_door_is_answered_and_never_runs() {
+async fn row_18_and_21_what_is_refused_at_the_door_is_answered_and_never_runs() {
     let dir = tempfile::tempdir().unwrap();
     let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
     let running = hub.run(dir.path());
@@ -47,7 +47,7 @@ async fn what_is_refused_at_the_door_is_answered_and_never_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_not_proven_anything_gets_no_answer() {
+async fn row_15_who_has_not_proven_anything_gets_no_answer() {
     let dir = tempfile::tempdir().unwrap();
     let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
     let running = hub.run(dir.path());
@@ -69,7 +69,7 @@ async fn who_has_not_proven_anything_gets_no_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replayed_task_is_not_run_again() {
+async fn row_16_a_replayed_task_is_not_run_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
     let running = hub.run(dir.path());

@@ -232,7 +232,7 @@ async fn more_tasks_than_places_wait_in_order() {
     let mut has_cancelled = false;
     while ended.len() < 3 {
         for report in link.batch().await {
-            if let News::Ended { outcome } = report.news {
+            if let News::Ended { outcome, .. } = report.news {
                 link.ack(report.task, 1, report.sequence).await;
                 ended.push((report.task, outcome));
             }

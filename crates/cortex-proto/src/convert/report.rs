@@ -1,5 +1,10 @@
 //! Reports and acknowledgements.
 
+use std::sync::Arc;
+
+use cortex_core::receipt;
+use cortex_core::receipt::Ending;
+use cortex_core::receipt::EndingKind;
 use cortex_core::report::Ack;
 use cortex_core::report::KnownAttempt;
 use cortex_core::report::News;
@@ -17,12 +22,13 @@ use crate::v1::task_response::Outcome as Wire;
 /// Reads one report.
 ///
 /// # Errors
-/// [`ConvertError`]: a field is missing, or has a value that cannot be.
+/// [`ConvertError`]: a field is missing, or has a value that cannot be, or a receipt states another
+/// outcome than the response that it came with.
 pub fn parse_report(wire: v1::TaskReport) -> Result<Report, ConvertError> {
     let news = match wire.body.ok_or(ConvertError::Missing("body"))? {
         Body::Started(started) => News::Started { pid: (started.pid > 0).then_some(started.pid) },
         Body::Progress(progress) => parse_progress(progress)?,
-        Body::Response(response) => News::Ended { outcome: parse_outcome(response)? },
+        Body::Response(response) => parse_response(response)?,
     };
     Ok(Report {
         task: parse_id("task_id", &wire.task_id)?,
@@ -74,8 +80,39 @@ fn parse_progress(wire: v1::ProgressEvent) -> Result<News, ConvertError> {
     Ok(News::Output { stream, offset: wire.offset, data: wire.data })
 }
 
-fn parse_outcome(wire: v1::TaskResponse) -> Result<Outcome, ConvertError> {
-    Ok(match wire.outcome.ok_or(ConvertError::Missing("response.outcome"))? {
+/// The receipt's words are those that came over the wire: they are compared before a value is
+/// decoded, since its JSON has many spellings.
+fn parse_response(wire: v1::TaskResponse) -> Result<News, ConvertError> {
+    let outcome = wire.outcome.ok_or(ConvertError::Missing("response.outcome"))?;
+    let receipt = wire.receipt.ok_or(ConvertError::Missing("response.receipt"))?;
+    let receipt = receipt::Signed { statement: receipt.statement, signature: receipt.signature };
+    let bad = |fault| ConvertError::bad("response.receipt", fault);
+    if receipt.read().map_err(bad)?.ending != ending_of(&outcome) {
+        return Err(bad(receipt::Fault::Outcome));
+    }
+    Ok(News::Ended { outcome: parse_outcome(outcome)?, receipt: Arc::new(receipt) })
+}
+
+fn ending_of(outcome: &Wire) -> Ending {
+    let counted = |kind, stopped: &v1::Stopped| {
+        Ending::new(kind, i32::try_from(stopped.processes).unwrap_or(i32::MAX), b"")
+    };
+    match outcome {
+        Wire::Exited(exited) => Ending::new(EndingKind::Exited, exited.code, b""),
+        Wire::Signalled(ended) => Ending::new(EndingKind::Signalled, ended.signal, b""),
+        Wire::ValueJson(json) => Ending::new(EndingKind::Returned, 0, json),
+        Wire::Broken(message) => Ending::new(EndingKind::Broken, 0, message.as_bytes()),
+        Wire::Cancelled(stopped) => counted(EndingKind::Cancelled, stopped),
+        Wire::TimedOut(stopped) => counted(EndingKind::TimedOut, stopped),
+        Wire::Rejected(rejected) => Ending::refusal(&rejected.rule, &rejected.reason),
+        Wire::Interrupted(reason) => Ending::new(EndingKind::Interrupted, 0, reason.as_bytes()),
+        // Refused when the outcome is read.
+        Wire::Browser(_) => Ending::new(EndingKind::Returned, 0, b""),
+    }
+}
+
+fn parse_outcome(wire: Wire) -> Result<Outcome, ConvertError> {
+    Ok(match wire {
         Wire::Exited(exited) => Outcome::Exited { code: exited.code },
         Wire::Signalled(signalled) => Outcome::Signalled { signal: signalled.signal },
         Wire::ValueJson(json) => Outcome::Returned {
@@ -106,9 +143,13 @@ impl From<Report> for v1::TaskReport {
                 };
                 Body::Progress(v1::ProgressEvent { stream: stream.into(), offset, data })
             }
-            News::Ended { outcome } => {
-                Body::Response(v1::TaskResponse { outcome: Some(outcome.into()) })
-            }
+            News::Ended { outcome, receipt } => Body::Response(v1::TaskResponse {
+                outcome: Some(outcome.into()),
+                receipt: Some(v1::Receipt {
+                    statement: receipt.statement.clone(),
+                    signature: receipt.signature.clone(),
+                }),
+            }),
         };
         Self {
             task_id: report.task.to_string(),
@@ -150,9 +191,33 @@ impl From<Ack> for v1::AttemptAck {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use cortex_core::digest::Digest;
+    use cortex_core::id::HubId;
+    use cortex_core::id::NodeId;
+    use cortex_core::id::SessionId;
     use cortex_core::id::TaskId;
+    use cortex_core::receipt::Output;
+    use cortex_core::receipt::Receipt;
+    use cortex_core::timestamp::Timestamp;
 
     use super::*;
+
+    fn receipt(outcome: &Outcome) -> Arc<receipt::Signed> {
+        let receipt = Receipt {
+            hub: HubId::from_bytes([1; 16]),
+            node: NodeId::from_bytes([2; 16]),
+            session: SessionId::from_bytes([3; 16]),
+            task: TaskId::from_bytes([4; 16]),
+            attempt: 1,
+            envelope: Digest::of(b""),
+            ending: outcome.into(),
+            output: Output::none(),
+            at: Timestamp::from_millis(0),
+        };
+        // Whether it is signed well is not decided here.
+        let statement = receipt.to_bytes().into();
+        Arc::new(receipt::Signed { statement, signature: Bytes::from_static(&[7; 64]) })
+    }
 
     fn round_trip(news: News) {
         let task = TaskId::from_bytes([4; 16]);
@@ -176,8 +241,26 @@ mod tests {
             Outcome::Rejected { rule: "deny[0]".into(), reason: "rm".into() },
             Outcome::Interrupted { reason: "restarted".into() },
         ] {
-            round_trip(News::Ended { outcome });
+            round_trip(News::Ended { receipt: receipt(&outcome), outcome });
         }
+    }
+
+    #[test]
+    fn an_end_needs_a_receipt_of_that_end() {
+        let outcome = Outcome::Exited { code: 0 };
+        let task = TaskId::from_bytes([4; 16]);
+        let other = receipt(&Outcome::Exited { code: 1 });
+        let read = |receipt| {
+            let news = News::Ended { outcome: outcome.clone(), receipt };
+            parse_report(Report { task, attempt: 1, sequence: 1, news }.into())
+        };
+        assert!(read(receipt(&outcome)).is_ok());
+        assert!(read(other).is_err());
+        let cut = receipt::Signed::clone(&receipt(&outcome));
+        let cut = receipt::Signed { statement: cut.statement.slice(1..), ..cut };
+        assert!(read(Arc::new(cut)).is_err());
+        let response = v1::TaskResponse { outcome: Some(outcome.clone().into()), receipt: None };
+        assert_eq!(parse_response(response), Err(ConvertError::Missing("response.receipt")));
     }
 
     #[test]

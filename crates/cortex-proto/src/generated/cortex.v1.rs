@@ -1094,7 +1094,8 @@ pub mod token_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Proves possession of the identity key and gets a token of 15 minutes. UNAUTHENTICATED: the
-        /// proof does not fit. PERMISSION_DENIED: the node is locked or removed.
+        /// proof does not fit. PERMISSION_DENIED: the node is locked or removed; a removed node finds a
+        /// SignedMessage (kind CONTROL, epoch 0, sequence 1) in the status's details.
         pub async fn issue_token(
             &mut self,
             request: impl tonic::IntoRequest<super::IssueTokenRequest>,
@@ -1143,7 +1144,8 @@ pub mod token_service_server {
             tonic::Status,
         >;
         /// Proves possession of the identity key and gets a token of 15 minutes. UNAUTHENTICATED: the
-        /// proof does not fit. PERMISSION_DENIED: the node is locked or removed.
+        /// proof does not fit. PERMISSION_DENIED: the node is locked or removed; a removed node finds a
+        /// SignedMessage (kind CONTROL, epoch 0, sequence 1) in the status's details.
         async fn issue_token(
             &self,
             request: tonic::Request<super::IssueTokenRequest>,
@@ -1818,6 +1820,9 @@ pub struct ProgressEvent {
 /// How an attempt ended. Its output came before, as ProgressEvents.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TaskResponse {
+    /// The node's countersignature; without a good one the report is refused.
+    #[prost(message, optional, tag = "10")]
+    pub receipt: ::core::option::Option<Receipt>,
     /// How it ended.
     #[prost(oneof = "task_response::Outcome", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub outcome: ::core::option::Option<task_response::Outcome>,
@@ -1855,6 +1860,19 @@ pub mod task_response {
         #[prost(message, tag = "9")]
         Browser(super::BrowserResponse),
     }
+}
+/// What a node states about an attempt's end. The statement's bytes are no protobuf: their layout is
+/// fixed, so that they are verified exactly as they were signed, by the hub and by whoever reads an
+/// export later.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Receipt {
+    /// The statement: hub, node, session, task, attempt, digest of the envelope that is answered,
+    /// outcome, length and digest of each output stream, time. 243 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub statement: ::prost::bytes::Bytes,
+    /// Ed25519 (RFC 8032) over `statement` with the node's identity key, 64 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub signature: ::prost::bytes::Bytes,
 }
 /// A process exited.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2070,7 +2088,64 @@ pub struct StreamOpened {
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
 }
-/// Why the hub ends a stream.
+/// Controls the node itself; the payload of signed messages of kind CONTROL.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ControlRequest {
+    /// What to do.
+    #[prost(enumeration = "control_request::Action", tag = "1")]
+    pub action: i32,
+    /// Why, for the node's log.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `ControlRequest`.
+pub mod control_request {
+    /// Things that a node can be told about itself.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Action {
+        /// Not said; nothing is done.
+        Unspecified = 0,
+        /// The node was locked: end all tasks at once, then come back now and then to ask.
+        Suspend = 1,
+        /// The node was removed for ever: end all tasks at once, erase the keys, stop.
+        Deregister = 2,
+    }
+    impl Action {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ACTION_UNSPECIFIED",
+                Self::Suspend => "ACTION_SUSPEND",
+                Self::Deregister => "ACTION_DEREGISTER",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+                "ACTION_SUSPEND" => Some(Self::Suspend),
+                "ACTION_DEREGISTER" => Some(Self::Deregister),
+                _ => None,
+            }
+        }
+    }
+}
+/// Why the hub ends a stream. It is not signed, so it only says when to come back: whoever is to be
+/// obeyed in more sends a signed ControlRequest before it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StreamClosing {
     /// The reason, for programs.
@@ -2100,7 +2175,7 @@ pub mod stream_closing {
         Unspecified = 0,
         /// A newer stream of the same node was opened.
         SessionTakenOver = 1,
-        /// The node was locked or removed; do not come back.
+        /// The node was locked or removed; come back now and then to ask.
         Revoked = 2,
         /// The hub shuts down; come back with back-off.
         Shutdown = 3,

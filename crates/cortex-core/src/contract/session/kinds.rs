@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::scene::Scene;
 use super::scene::binary;
+use super::scene::countersigned;
 use super::scene::node;
 use super::scene::submitted;
 use super::scene::task;
@@ -50,8 +51,10 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
     }
     for (outcome, number) in outcomes().into_iter().zip(10..) {
         written.push(submitted(number));
-        written.push(Happening::task(task(number), TaskEvent::Ended { attempt: 0, outcome }));
+        written.push(Happening::task(task(number), TaskEvent::ended(0, outcome)));
     }
+    written.push(submitted(9));
+    written.push(countersigned(9, 0, 1));
     written.push(Happening::Detached { node: node(1) });
     written.push(Happening::Closed);
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::scene::Scene;
 use super::scene::at;
 use super::scene::binary;
+use super::scene::countersigned;
 use super::scene::ended;
 use super::scene::node;
 use super::scene::output;
@@ -63,7 +64,7 @@ async fn write(store: &dyn SessionStore) {
         offset += length as u64;
     }
     scene.run(2).await;
-    scene.play(vec![output(2, Stream::Stderr, 0, "oh"), ended(2, 1, 7)]).await;
+    scene.play(vec![output(2, Stream::Stderr, 0, "oh"), countersigned(2, 1, 7)]).await;
     scene.play(vec![submitted(3)]).await;
     closed.play(vec![Happening::Closed]).await;
 }

@@ -12,6 +12,7 @@ use crate::id::NodeId;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::id::UserId;
+use crate::receipt;
 use crate::session::Appended;
 use crate::session::Entry;
 use crate::session::Happening;
@@ -67,7 +68,20 @@ pub(super) fn started(number: u8, attempt: u32) -> Happening {
 
 pub(super) fn ended(number: u8, attempt: u32, code: i32) -> Happening {
     let outcome = Outcome::Exited { code };
-    Happening::task(task(number), TaskEvent::Ended { attempt, outcome })
+    Happening::task(task(number), TaskEvent::ended(attempt, outcome))
+}
+
+/// An end with a receipt. Whether it is signed well is not the store's matter.
+pub(super) fn countersigned(number: u8, attempt: u32, code: i32) -> Happening {
+    let receipt = Some(Arc::new(receipt_of(number)));
+    let outcome = Outcome::Exited { code };
+    Happening::task(task(number), TaskEvent::Ended { attempt, outcome, receipt })
+}
+
+/// The receipt that comes with it.
+pub(super) fn receipt_of(number: u8) -> receipt::Signed {
+    let statement = binary(receipt::LEN, number.into());
+    receipt::Signed { statement, signature: Bytes::from(vec![number; 64]) }
 }
 
 pub(super) fn output(number: u8, stream: Stream, offset: u64, data: impl Into<Bytes>) -> Happening {

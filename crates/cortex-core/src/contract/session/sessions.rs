@@ -3,9 +3,11 @@
 use super::scene::Scene;
 use super::scene::assigned;
 use super::scene::at;
+use super::scene::countersigned;
 use super::scene::ended;
 use super::scene::node;
 use super::scene::output;
+use super::scene::receipt_of;
 use super::scene::session_id;
 use super::scene::submitted;
 use super::scene::user;
@@ -14,6 +16,7 @@ use crate::contract::promise::refused;
 use crate::contract::promise::refused_as;
 use crate::contract::promise::same;
 use crate::error::Kind;
+use crate::receipt;
 use crate::session::Happening;
 use crate::session::Seq;
 use crate::session::Session;
@@ -130,4 +133,19 @@ pub async fn a_closed_session_lets_its_tasks_end(store: &dyn SessionStore) {
     same(&scene.task(1).await.state, &State::Succeeded, "a task ends in a closed session");
     same(&scene.task(2).await.state, &State::Failed, "a task ends in a closed session");
     same(&scene.session().await.nodes, &Vec::new(), "a node leaves a closed session");
+}
+
+/// A session has the chain of the receipts in its log, in their order and without others.
+pub async fn a_session_chains_the_receipts_of_its_log(store: &dyn SessionStore) {
+    let scene = Scene::open(store, 1).await;
+    let none = receipt::chain_of(scene.id);
+    same(&scene.session().await.receipts, &none, "a new session has no receipts");
+    for number in 1..=3 {
+        scene.run(number).await;
+    }
+    scene.play(vec![countersigned(2, 1, 0), ended(3, 1, 0)]).await;
+    scene.play(vec![countersigned(1, 1, 7)]).await;
+    let chain = [2, 1].into_iter().fold(none, |chain, number| receipt_of(number).extend(chain));
+    let promise = "a session chains the receipts of its log";
+    same(&scene.session().await.receipts, &chain, promise);
 }

@@ -45,7 +45,7 @@ pub async fn a_task_moves_by_its_events(store: &dyn SessionStore) {
         TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, dropped: 5 },
         TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, dropped: 7 },
         TaskEvent::CancelRequested { by: Some(user(1)), reason: "enough".to_owned() },
-        TaskEvent::Ended { attempt: 2, outcome: Outcome::Cancelled { processes: 2 } },
+        TaskEvent::ended(2, Outcome::Cancelled { processes: 2 }),
     ];
     for (event, seconds) in events.into_iter().zip(10..) {
         let now = at(seconds);

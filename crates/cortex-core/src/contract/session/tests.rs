@@ -16,6 +16,7 @@ use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::id::UserId;
 use crate::memory::MemorySessionStore;
+use crate::receipt;
 use crate::session::Appended;
 use crate::session::Entry;
 use crate::session::Happening;
@@ -50,6 +51,7 @@ enum Fault {
     IgnoresOutputLimit,
     LosesLongOutput,
     ForgetsStreams,
+    ForgetsReceipts,
 }
 
 #[derive(Debug)]
@@ -126,7 +128,11 @@ impl SessionStore for Faulty {
     }
 
     async fn get(&self, id: SessionId) -> Result<Session> {
-        self.inner.get(id).await
+        let mut session = self.inner.get(id).await?;
+        if self.fault == Fault::ForgetsReceipts {
+            session.receipts = receipt::chain_of(id);
+        }
+        Ok(session)
     }
 
     async fn list(&self, owner: Option<UserId>) -> Result<Vec<Session>> {
@@ -255,6 +261,7 @@ async fn the_suite_sees_every_fault() {
         (Fault::IgnoresOutputLimit, "at most 1"),
         (Fault::LosesLongOutput, "all stored output can be read"),
         (Fault::ForgetsStreams, "output"),
+        (Fault::ForgetsReceipts, "chains the receipts of its log"),
     ];
     assert_eq!(complaint(session_store(async || store(Fault::None))).await, None);
     for (fault, promised) in faults {

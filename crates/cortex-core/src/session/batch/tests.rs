@@ -30,7 +30,7 @@ fn apply(what: Vec<Happening>) -> Result<Moved> {
 
 #[test]
 fn a_batch_carries_a_task_from_submission_to_its_end() {
-    let ended = TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 0 } };
+    let ended = TaskEvent::ended(1, Outcome::Exited { code: 0 });
     let moved = apply(vec![
         Happening::Attached { node: NODE },
         submitted(),
@@ -113,7 +113,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
             offset,
             len: 1
         }),
-        Just(TaskEvent::Ended { attempt: 1, outcome: Outcome::Exited { code: 0 } }),
+        Just(TaskEvent::ended(1, Outcome::Exited { code: 0 })),
     ];
     let of_task = (task, event).prop_map(|(task, event)| {
         let len = usize::from(matches!(event, TaskEvent::Output { .. }));

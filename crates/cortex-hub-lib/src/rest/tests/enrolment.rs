@@ -38,16 +38,16 @@ use crate::link::CloseReason;
 use crate::trust::invites::InviteToken;
 
 const CHALLENGE: &str = "/api/nodes/cert-request/challenge";
-const FINISH: &str = "/api/nodes/cert-request";
+pub(super) const FINISH: &str = "/api/nodes/cert-request";
 
 /// A machine that wants to become a node.
-struct Machine {
+pub(super) struct Machine {
     key: SigningKey,
     csr: Vec<u8>,
 }
 
 impl Machine {
-    fn new(seed: u8) -> Self {
+    pub(super) fn new(seed: u8) -> Self {
         let request = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap());
         let csr = request.unwrap().der().to_vec();
         Self { key: SigningKey::from_bytes(&[seed; 32]), csr }
@@ -70,7 +70,7 @@ impl Machine {
     }
 
     /// What it sends to use an invite.
-    async fn body(&self, rig: &Rig, token: &str) -> Value {
+    pub(super) async fn body(&self, rig: &Rig, token: &str) -> Value {
         let parsed: InviteToken = token.parse().unwrap();
         let asked = json!({ "invite": parsed.id.to_string() });
         let asked = rig.send(request("POST", CHALLENGE, None, Some(asked))).await;
@@ -247,7 +247,29 @@ async fn row_02_expired_withdrawn_and_orphaned_invites_are_refused_alike() {
     let refused = rig.send(request("POST", FINISH, None, Some(body))).await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "invite_withdrawn"));
     assert!(rig.get("/api/nodes").await.json()["items"].as_array().unwrap().is_empty());
+    // Either the invite was withdrawn before it was used, or the node was taken away again.
+    let withdrawn = records_by_hub(&rig, "invite.withdraw").await;
+    let removed = records_by_hub(&rig, "node.remove").await;
+    assert_eq!(withdrawn.len() + removed.len(), 1, "{withdrawn:?} {removed:?}");
+    for record in removed {
+        assert_eq!(record["detail"], "theirs (its owner is locked out)");
+    }
     rig.stop().await;
+}
+
+/// What the one record of an action says that the hub itself did.
+async fn by_hub(rig: &Rig, action: &str) -> Value {
+    let records = records_by_hub(rig, action).await;
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!(record["outcome"], "done");
+    record["detail"].clone()
+}
+
+/// The records of an action of the hub itself.
+async fn records_by_hub(rig: &Rig, action: &str) -> Vec<Value> {
+    let found = rig.get(&format!("/api/audit?action={action}")).await.json();
+    let records = found["items"].as_array().unwrap().iter();
+    records.filter(|record| record["actor"] == "hub").cloned().collect()
 }
 
 /// Opens one more stream of a node of the rig's, by a process of its own.
@@ -289,7 +311,7 @@ async fn row_09_the_newest_stream_wins_and_flapping_locks_the_node() {
     }
     let refused = open(&rig, id, 1).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Denied, "node_locked"));
-    assert_eq!(opened.last().unwrap().close_reason(), Some(&CloseReason::Revoked));
+    assert_eq!(opened.last().unwrap().close_reason(), Some(&CloseReason::Locked));
     let shown = rig.get("/api/nodes/lab").await.json();
     let found = (&shown["status"], &shown["locked"], &shown["lock_reason"]);
     assert_eq!(found, (&json!("revoked"), &json!(true), &json!("flapping")));
@@ -310,9 +332,10 @@ async fn row_09_a_stream_of_an_old_generation_locks_both_copies() {
     rig.hub.amend_node(&who, "lab", vec![renewal]).await.unwrap();
     let refused = open(&rig, id, 1).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Denied, "node_locked"));
-    assert_eq!(live.close_reason(), Some(&CloseReason::Revoked));
+    assert_eq!(live.close_reason(), Some(&CloseReason::Locked));
     let listed = rig.get("/api/nodes").await.json();
     assert_eq!(listed["items"][0]["lock_reason"], "cloned");
+    assert_eq!(by_hub(&rig, "node.suspect").await, "lab cloned");
     rig.call("PATCH", "/api/nodes/lab", Some(json!({ "locked": false }))).await;
     open(&rig, id, 2).await.unwrap();
     rig.stop().await;

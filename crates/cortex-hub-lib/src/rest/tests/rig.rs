@@ -15,10 +15,17 @@ use axum::http::header;
 use axum::response::Response;
 use cortex_core::account::Principal;
 use cortex_core::capability::Capabilities;
+use cortex_core::digest::Digest;
 use cortex_core::id::BootId;
+use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::memory::MemoryNodeRegistry;
 use cortex_core::proof;
+use cortex_core::receipt;
+use cortex_core::receipt::Output;
+use cortex_core::receipt::Receipt;
+use cortex_core::receipt::StreamDigest;
+use cortex_core::receipt::StreamHash;
 use cortex_core::registry::Enrolment;
 use cortex_core::registry::NodeRegistry;
 use cortex_core::report::News;
@@ -43,6 +50,7 @@ use crate::hub::InviteDraft;
 use crate::hub::Opened;
 use crate::hub::Registration;
 use crate::hub::StreamClaim;
+use crate::link::CloseReason;
 use crate::link::Down;
 use crate::link::Up;
 
@@ -74,6 +82,9 @@ pub(super) struct FakeNode {
     pub(super) id: NodeId,
     opened: Opened,
     sequence: u64,
+    hub: HubId,
+    key: SigningKey,
+    stdout: StreamHash,
 }
 
 impl Rig {
@@ -187,7 +198,8 @@ impl Rig {
         let claim =
             StreamClaim { nonce, boot, generation: 1, signature: signed.to_bytes().to_vec() };
         let opened = self.hub.open_stream(&token, &claim).await.unwrap();
-        FakeNode { id, opened, sequence: 0 }
+        let (hub, stdout) = (self.hub.id(), StreamHash::default());
+        FakeNode { id, opened, sequence: 0, hub, key, stdout }
     }
 
     pub(super) async fn principal(&self) -> Principal {
@@ -224,6 +236,7 @@ impl FakeNode {
             let down = tokio::time::timeout(LIMIT, self.opened.down.recv()).await.unwrap();
             if let Down::Run(task) = down.unwrap() {
                 self.sequence = 0;
+                self.stdout = StreamHash::default();
                 return task;
             }
         }
@@ -253,13 +266,50 @@ impl FakeNode {
     }
 
     pub(super) async fn write(&mut self, task: &Task, offset: u64, data: &'static [u8]) {
+        self.stdout.update(data);
         let news = News::Output { stream: Stream::Stdout, offset, data: Bytes::from_static(data) };
         self.report(task, vec![news]).await;
     }
 
     pub(super) async fn end(&mut self, task: &Task, code: i32) {
-        let outcome = Outcome::Exited { code };
-        self.report(task, vec![News::Ended { outcome }]).await;
+        let receipt = self.receipt(task, &Outcome::Exited { code });
+        self.end_with(task, code, receipt.sign(&self.key)).await;
+    }
+
+    /// Reports an end with a receipt of the test's own.
+    pub(super) async fn end_with(&mut self, task: &Task, code: i32, signed: receipt::Signed) {
+        let (outcome, receipt) = (Outcome::Exited { code }, Arc::new(signed));
+        self.report(task, vec![News::Ended { outcome, receipt }]).await;
+    }
+
+    /// What an honest node states.
+    pub(super) fn receipt(&self, task: &Task, outcome: &Outcome) -> Receipt {
+        Receipt {
+            hub: self.hub,
+            node: self.id,
+            session: task.session,
+            task: task.id,
+            attempt: task.attempt,
+            envelope: Digest::of(b"envelope"),
+            ending: outcome.into(),
+            output: Output::Known {
+                stdout: self.stdout.clone().finish(false),
+                stderr: StreamDigest::empty(),
+            },
+            at: clock::now(),
+        }
+    }
+
+    /// The key that the node enrolled with.
+    pub(super) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// Waits until the hub has ended the stream, and returns why.
+    pub(super) async fn cut_off(&self) -> CloseReason {
+        let link = &self.opened.link;
+        tokio::time::timeout(LIMIT, link.closed.cancelled()).await.unwrap();
+        link.close_reason().unwrap().clone()
     }
 }
 

@@ -24,6 +24,11 @@ pub(crate) struct Model {
     pub(crate) nodes: String,
     pub(crate) created_at: i64,
     pub(crate) closed_at: Option<i64>,
+    /// How many receipts its log has.
+    pub(crate) receipts: i64,
+    /// The digest of their chain; absent where a session of an older version has none.
+    #[sea_orm(column_type = "Binary(32)", nullable)]
+    pub(crate) receipts_head: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

@@ -28,6 +28,7 @@ async fn the_entities_describe_the_tables() {
     let migrated = WriteConnection::open(&files.options()).await.unwrap();
     compare(&migrated, entity::account::Entity).await;
     compare(&migrated, entity::api_token::Entity).await;
+    compare(&migrated, entity::audit::Entity).await;
     compare(&migrated, entity::invite::Entity).await;
     compare(&migrated, entity::login::Entity).await;
     compare(&migrated, entity::login_code::Entity).await;

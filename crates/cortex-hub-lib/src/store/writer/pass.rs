@@ -7,6 +7,8 @@ use bytes::Bytes;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::audit::Record;
+use cortex_core::chain::Head;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::session::Appended;
@@ -21,6 +23,7 @@ use cortex_core::task::TaskEvent;
 use cortex_core::timestamp::Timestamp;
 
 use super::cache::Cache;
+use crate::audit::Note;
 
 /// Bytes of each stream that lie in the database; what does not fit below lies in a file.
 pub(crate) const INLINE_STREAM: u64 = 64 * 1024;
@@ -47,6 +50,8 @@ pub(crate) struct Append {
     pub(crate) entries: Vec<u8>,
     /// JSON of the specs of the tasks that it submits.
     pub(crate) specs: Vec<(TaskId, Vec<u8>)>,
+    /// What is recorded with it.
+    pub(crate) note: Option<Note>,
     /// Its long output is not in its file, because it did not fit what was stored then.
     pub(crate) unwritten: bool,
 }
@@ -63,8 +68,11 @@ impl Append {
 }
 
 /// Rows of one transaction, each session and task once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pass {
+    /// The audit log's chain, with the records of this pass.
+    chain: Head,
+    records: Vec<(Record, Head)>,
     sessions: HashMap<SessionId, Arc<Session>>,
     log: Vec<LogRow>,
     moves: Vec<TaskMove>,
@@ -102,20 +110,39 @@ pub(super) struct ChunkRow {
 }
 
 impl Pass {
+    /// An empty pass; the audit log's chain ends with `chain`.
+    pub(super) fn new(chain: Head) -> Self {
+        Self {
+            chain,
+            records: Vec::new(),
+            sessions: HashMap::new(),
+            log: Vec::new(),
+            moves: Vec::new(),
+            move_of: HashMap::new(),
+            chunks: Vec::new(),
+        }
+    }
+
     /// Takes a new session, or says that there is one of that id.
-    pub(super) fn create(&mut self, cache: &mut Cache, session: Session) -> Result<()> {
+    pub(super) fn create(
+        &mut self,
+        cache: &mut Cache,
+        session: Session,
+        note: Option<Note>,
+    ) -> Result<()> {
         if cache.session(session.id).is_some() {
             return Err(refusal::session_exists(session.id));
         }
         let session = Arc::new(session);
         cache.put_session(Arc::clone(&session), Seq(0));
         self.sessions.insert(session.id, session);
+        self.record(note);
         Ok(())
     }
 
     /// Takes an append, or says why it does not fit; the cache is moved only where it fits.
     pub(super) fn append(&mut self, cache: &mut Cache, append: Append) -> Result<Appended> {
-        let Append { session: id, batch, entries, specs, unwritten } = append;
+        let Append { session: id, batch, entries, specs, note, unwritten } = append;
         let now = batch.now;
         let kept = cache.session(id).ok_or_else(|| refusal::session_not_found(id))?;
         let (mut session, before) = (Arc::clone(&kept.session), kept.head);
@@ -125,6 +152,7 @@ impl Pass {
             let error = Error::new(ErrorKind::Conflict, "append to session", message);
             return Err(error.with_code("output_offset"));
         }
+        self.record(note);
         if moved.appended.entries.is_empty() {
             return Ok(moved.appended);
         }
@@ -150,7 +178,8 @@ impl Pass {
 
     /// About how many pages of the database the rows take, with those of the indexes.
     pub(super) fn pages(&self) -> usize {
-        let rows = 2 * (self.sessions.len() + self.log.len() + self.moves.len());
+        let rows =
+            2 * (self.sessions.len() + self.log.len() + self.moves.len() + self.records.len());
         let bytes = self.log.iter().map(|row| row.entries.len()).sum::<usize>()
             + self.chunks.iter().map(|row| row.data.len()).sum::<usize>();
         rows + bytes / 4096
@@ -158,7 +187,17 @@ impl Pass {
 
     /// Whether there is nothing to store.
     pub(super) fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.log.is_empty()
+        self.sessions.is_empty() && self.log.is_empty() && self.records.is_empty()
+    }
+
+    /// The audit log's chain as it then is.
+    pub(super) fn chain(&self) -> Head {
+        self.chain
+    }
+
+    /// What is recorded, each with the chain up to it.
+    pub(super) fn records(&self) -> impl Iterator<Item = &(Record, Head)> {
+        self.records.iter()
     }
 
     /// The sessions that changed, as they now are.
@@ -179,6 +218,14 @@ impl Pass {
     /// Output for the database.
     pub(super) fn chunks(&self) -> impl Iterator<Item = &ChunkRow> {
         self.chunks.iter()
+    }
+
+    fn record(&mut self, note: Option<Note>) {
+        let Some(note) = note else { return };
+        for record in note.numbered(self.chain.count + 1) {
+            self.chain = record.extend(self.chain);
+            self.records.push((record, self.chain));
+        }
     }
 
     /// Takes a task as it now is; `before` is how it was until now.

@@ -7,10 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cortex_core::audit::Record;
+use cortex_core::chain::Head;
 use cortex_core::session::Session;
 use cortex_core::task::Task;
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
+use rusqlite::OptionalExtension as _;
 use rusqlite::params;
 
 use super::pass::ChunkRow;
@@ -18,6 +21,7 @@ use super::pass::LogRow;
 use super::pass::Pass;
 use super::pass::TaskMove;
 use super::pass::stream_number;
+use crate::store::audit::row as audit_row;
 use crate::store::column;
 use crate::store::session_row;
 use crate::store::task_row;
@@ -72,6 +76,7 @@ impl RowWriter {
 
     /// What is referred to comes first.
     fn write(&self, pass: &Pass) -> rusqlite::Result<()> {
+        pass.records().try_for_each(|(record, head)| self.record(record, *head))?;
         pass.sessions().try_for_each(|session| self.session(session))?;
         pass.log().try_for_each(|row| self.log(row))?;
         for TaskMove { task, spec, is_elsewhere, .. } in pass.task_moves() {
@@ -83,13 +88,43 @@ impl RowWriter {
         pass.chunks().try_for_each(|row| self.chunk(row))
     }
 
+    /// The newest record of the audit log: its number and the chain's digest.
+    pub(super) fn audit_head(&self) -> rusqlite::Result<Option<(i64, Vec<u8>)>> {
+        let newest = "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1";
+        let mut newest = self.connection.prepare_cached(newest)?;
+        newest.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    }
+
+    fn record(&self, record: &Record, head: Head) -> rusqlite::Result<()> {
+        let row = audit_row::to_row(record, head);
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO audit (seq, at, actor, action, object, outcome, detail, digest, \
+             credential, address, owner_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        let values = params![
+            row.seq,
+            row.at,
+            row.actor,
+            row.action,
+            row.object,
+            row.outcome,
+            row.detail,
+            row.digest,
+            row.credential,
+            row.address,
+            row.owner_id
+        ];
+        insert.execute(values).map(drop)
+    }
+
     fn session(&self, session: &Arc<Session>) -> rusqlite::Result<()> {
         let row = session_row::to_row(session);
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO session (id, owner_id, name, status, nodes, created_at, closed_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?) \
+            "INSERT INTO session (id, owner_id, name, status, nodes, created_at, closed_at, \
+             receipts, receipts_head) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, nodes = excluded.nodes, \
-             closed_at = excluded.closed_at",
+             closed_at = excluded.closed_at, receipts = excluded.receipts, \
+             receipts_head = excluded.receipts_head",
         )?;
         let values = params![
             row.id,
@@ -98,7 +133,9 @@ impl RowWriter {
             row.status,
             row.nodes,
             row.created_at,
-            row.closed_at
+            row.closed_at,
+            row.receipts,
+            row.receipts_head
         ];
         insert.execute(values).map(drop)
     }

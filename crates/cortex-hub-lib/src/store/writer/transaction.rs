@@ -2,11 +2,16 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use cortex_core::Error;
 use cortex_core::Result;
+use cortex_core::audit;
+use cortex_core::chain::Head;
+use cortex_core::digest::Digest;
+use cortex_core::id::HubId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::session::Appended;
@@ -20,9 +25,13 @@ use super::jobs;
 use super::pass::Pass;
 use super::repeat;
 use super::rows::RowWriter;
+use crate::store::column;
 use crate::store::connection::WriteConnection;
 use crate::store::fault::row_fault;
 use crate::store::recent::Recent;
+
+/// Whose an audit log is of which nobody has said it.
+const NO_HUB: HubId = HubId::from_bytes([0; 16]);
 
 /// Pages that a job writes, by estimate.
 const PAGES_PER_JOB: usize = 4;
@@ -35,6 +44,9 @@ pub(super) struct Transactions {
     runtime: Handle,
     /// Absent after a failed transaction: nobody knows then what is stored.
     cache: Option<Cache>,
+    /// The end of the audit log's chain; absent where nobody knows what is stored.
+    chain: Option<Head>,
+    hub: Arc<OnceLock<HubId>>,
     recent: Arc<Recent>,
     commits: Arc<AtomicU64>,
 }
@@ -52,8 +64,9 @@ impl Transactions {
         runtime: Handle,
         recent: Arc<Recent>,
         commits: Arc<AtomicU64>,
+        hub: Arc<OnceLock<HubId>>,
     ) -> Self {
-        Self { rows, connection, runtime, cache: None, recent, commits }
+        Self { rows, connection, runtime, cache: None, chain: None, hub, recent, commits }
     }
 
     pub(super) fn rows(&self) -> &RowWriter {
@@ -83,13 +96,22 @@ impl Transactions {
         self.run_jobs(jobs) + self.run_appends(decided)
     }
 
-    fn run_jobs(&self, jobs: Vec<Job>) -> usize {
+    fn run_jobs(&mut self, jobs: Vec<Job>) -> usize {
         if jobs.is_empty() {
             return 0;
         }
         let pages = PAGES_PER_JOB * jobs.len();
+        let chain = match self.chain() {
+            Ok(chain) => chain,
+            Err(error) => {
+                // Those who asked are told that nothing was tried.
+                tracing::error!(%error, "the audit log cannot be read");
+                return 0;
+            }
+        };
         // Whoever asked for a job has been told of its failure.
-        if self.runtime.block_on(jobs::run(&self.connection, jobs)).is_ok() {
+        if let Ok(chain) = self.runtime.block_on(jobs::run(&self.connection, jobs, chain)) {
+            self.chain = Some(chain);
             self.commits.fetch_add(1, Ordering::Relaxed);
         }
         pages
@@ -99,14 +121,15 @@ impl Transactions {
         if batch.is_empty() {
             return 0;
         }
-        let mut cache = match self.cache_for(named(&batch)) {
-            Ok(cache) => cache,
+        let loaded = self.chain().and_then(|chain| Ok((chain, self.cache_for(named(&batch))?)));
+        let (chain, mut cache) = match loaded {
+            Ok(loaded) => loaded,
             Err(error) => {
                 refuse(batch, &error);
                 return 0;
             }
         };
-        let mut pass = Pass::default();
+        let mut pass = Pass::new(chain);
         let decide = |request| decide(request, &mut cache, &mut pass);
         let held: Vec<_> = batch.into_iter().filter_map(decide).collect();
         let failure = self.store(&pass).err();
@@ -115,11 +138,28 @@ impl Transactions {
             self.recent.publish(pass.sessions(), tasks());
             cache.trim(tasks().filter(|task| task.state.is_end()).map(|task| task.id));
             self.cache = Some(cache);
+            self.chain = Some(pass.chain());
         }
         for held in held {
             held.release(failure.as_ref());
         }
         pass.pages()
+    }
+
+    /// Takes the end of the audit log's chain, which is put back after the commit.
+    fn chain(&mut self) -> Result<Head> {
+        // An empty chain begins with the hub, of whom nobody may have spoken before.
+        if let Some(chain) = self.chain.take().filter(|chain| chain.count > 0) {
+            return Ok(chain);
+        }
+        let newest = self.rows.audit_head();
+        match newest.map_err(|error| row_fault("read audit log", error))? {
+            Some((seq, digest)) => {
+                let digest = Digest::from_bytes(column::digest(&digest)?);
+                Ok(Head { count: column::uncount(seq), digest })
+            }
+            None => Ok(audit::chain_of(self.hub.get().copied().unwrap_or(NO_HUB))),
+        }
     }
 
     /// The cache with everything that a batch names.
@@ -164,7 +204,7 @@ fn named(batch: &[Request]) -> Named {
                 named.sessions.insert(append.session);
                 named.tasks.extend(append.batch.named_tasks());
             }
-            Request::Create(session, _) => {
+            Request::Create(session, ..) => {
                 named.sessions.insert(session.id);
             }
             Request::Run(_) | Request::Close => {}
@@ -176,7 +216,9 @@ fn named(batch: &[Request]) -> Named {
 fn decide(request: Request, cache: &mut Cache, pass: &mut Pass) -> Option<Held> {
     match request {
         Request::Append(append, reply) => Some(Held::Append(reply, pass.append(cache, *append))),
-        Request::Create(session, reply) => Some(Held::Create(reply, pass.create(cache, *session))),
+        Request::Create(session, note, reply) => {
+            Some(Held::Create(reply, pass.create(cache, *session, note)))
+        }
         Request::Run(_) | Request::Close => None,
     }
 }
@@ -201,7 +243,7 @@ fn refuse(batch: Vec<Request>, error: &Error) {
     for request in batch {
         match request {
             Request::Append(_, reply) => answer(reply, Err(repeat(error)), None),
-            Request::Create(_, reply) => answer(reply, Err(repeat(error)), None),
+            Request::Create(.., reply) => answer(reply, Err(repeat(error)), None),
             Request::Run(_) | Request::Close => {}
         }
     }

@@ -74,13 +74,13 @@ fn without_a_policy_no_task_gets_through() {
 }
 
 #[test]
-fn tasks_must_be_planned_against_the_newest_policy() {
+fn row_21_tasks_must_be_planned_against_the_newest_policy() {
     let mut guard = guard();
     guard.opened(3);
     // Mode PERMISSIVE: field 1, value 2.
     let policy: &[u8] = &[0x08, 0x02];
     let configured = sealed(Kind::Policy, POLICY_TYPE, policy, |_| ());
-    let ruling = guard.configured_policy(&configured, NOW);
+    let ruling = guard.judge_apart(configured, NOW);
     assert!(matches!(ruling, Ruling::Obey(Order::Adopt(_))), "{ruling:?}");
     let planned = |envelope: &mut Envelope| {
         envelope.epoch = 3;
@@ -107,13 +107,13 @@ fn a_policy_of_the_configuration_is_no_message_of_a_stream() {
     let configured = sealed(Kind::Policy, POLICY_TYPE, &[0x08, 0x02], |_| ());
     assert!(matches!(guard.judge(configured, NOW), Ruling::Ignore), "epoch 0 is fenced");
     let streamed = sealed(Kind::Policy, POLICY_TYPE, &[0x08, 0x02], |envelope| envelope.epoch = 1);
-    assert!(matches!(guard.configured_policy(&streamed, NOW), Ruling::Ignore));
+    assert!(matches!(guard.judge_apart(streamed, NOW), Ruling::Ignore));
     let task = sealed(Kind::Task, TASK_TYPE, b"", |_| ());
-    assert!(matches!(guard.configured_policy(&task, NOW), Ruling::Ignore), "a task is no policy");
+    assert!(matches!(guard.judge_apart(task, NOW), Ruling::Ignore), "a task is no policy");
 }
 
 #[test]
-fn sequences_only_grow_within_an_epoch() {
+fn row_16_sequences_only_grow_within_an_epoch() {
     let mut guard = guard();
     guard.opened(1);
     let cancel = |epoch, sequence| {
@@ -148,6 +148,51 @@ fn a_task_for_another_node_is_not_answered() {
     forged.signature = envelope.sign(&stranger).signature.to_vec().into();
     assert!(matches!(guard.judge(forged, NOW), Ruling::Ignore));
     assert_eq!(guard.refused, 2);
+}
+
+#[test]
+fn row_20_an_unsigned_message_of_any_kind_is_not_obeyed() {
+    let kinds = [
+        (Kind::Task, TASK_TYPE),
+        (Kind::Cancel, CANCEL_TYPE),
+        (Kind::Policy, POLICY_TYPE),
+        (Kind::FileOp, "cortex.v1.FileSyncMessage"),
+        (Kind::Control, CONTROL_TYPE),
+    ];
+    // Suspend: field 1, value 1. As a policy: mode STRICT.
+    let payload: &[u8] = &[0x08, 0x01];
+    for (count, (kind, payload_type)) in (1..).zip(kinds) {
+        let mut guard = guard();
+        guard.policy = [0xaa; 32];
+        let good = || sealed(kind, payload_type, payload, |_| ());
+        let mut flipped = good().signature.to_vec();
+        flipped[count] ^= 1;
+        for signature in [Vec::new(), vec![0; 64], flipped] {
+            let unsigned = Sealed { signature: signature.into(), ..good() };
+            assert!(matches!(guard.judge(unsigned.clone(), NOW), Ruling::Ignore), "{kind:?}");
+            assert!(matches!(guard.judge_apart(unsigned, NOW), Ruling::Ignore), "{kind:?}");
+        }
+        assert_eq!((guard.refused, guard.last_sequence), (6, 0), "{kind:?}");
+        guard.judge(good(), NOW);
+        assert_eq!((guard.refused, guard.last_sequence), (6, 1), "{kind:?} passes when signed");
+    }
+}
+
+#[test]
+fn a_control_is_obeyed_in_its_stream_and_with_a_refusal() {
+    let mut guard = guard();
+    let control =
+        |bend: fn(&mut Envelope)| sealed(Kind::Control, CONTROL_TYPE, &[0x08, 0x02], bend);
+    let apart = guard.judge_apart(control(|_| ()), NOW);
+    assert!(matches!(apart, Ruling::Obey(Order::Control(_))), "{apart:?}");
+    guard.opened(7);
+    assert!(matches!(guard.judge(control(|_| ()), NOW), Ruling::Ignore), "epoch 0 is fenced");
+    let ruling = guard.judge(control(|envelope| envelope.epoch = 7), NOW);
+    assert!(matches!(ruling, Ruling::Obey(Order::Control(_))), "{ruling:?}");
+    let unknown = sealed(Kind::Control, CONTROL_TYPE, &[0x08, 0x09], |envelope| {
+        (envelope.epoch, envelope.sequence) = (7, 2);
+    });
+    assert!(matches!(guard.judge(unknown, NOW), Ruling::Ignore), "of a newer hub");
 }
 
 proptest! {

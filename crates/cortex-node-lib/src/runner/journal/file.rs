@@ -12,11 +12,15 @@ use std::path::PathBuf;
 use super::record;
 use super::record::Entries;
 
-/// Size of a file, in bytes; more only where more is known than fits into half of it.
+/// Size of the file that a start makes, in bytes: enough for a thousand tasks.
+const FIRST_FILE_BYTES: usize = 256 << 10;
+
+/// Size of the files after it, in bytes: a node that gets here is busy, and each new file takes
+/// several syncs. More only where more is known than fits into half of it.
 const FILE_BYTES: usize = 4 << 20;
 
 /// First bytes of a file; a new layout gets new ones.
-const MAGIC: &[u8; 8] = b"cortexj1";
+const MAGIC: &[u8; 8] = b"cortexj2";
 
 /// A larger file is none of ours.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -43,7 +47,7 @@ impl JournalFile {
             Err(error) => return Err(error),
         }
         // A fresh file at each start: a torn tail is left behind for good.
-        let file = Self::make(path, &entries)?;
+        let file = Self::make(path, &entries, FIRST_FILE_BYTES)?;
         Ok((file, entries))
     }
 
@@ -64,11 +68,11 @@ impl JournalFile {
 
     /// Replaces the file by one that holds only what is known.
     pub(super) fn compact(&mut self, entries: &Entries) -> io::Result<()> {
-        *self = Self::make(&self.path, entries)?;
+        *self = Self::make(&self.path, entries, FILE_BYTES)?;
         Ok(())
     }
 
-    fn make(path: &Path, entries: &Entries) -> io::Result<Self> {
+    fn make(path: &Path, entries: &Entries, least: usize) -> io::Result<Self> {
         let mut content = MAGIC.to_vec();
         for (key, entry) in entries {
             for known in record::records_of(entry) {
@@ -76,7 +80,7 @@ impl JournalFile {
             }
         }
         let end = content.len();
-        let size = FILE_BYTES.max(2 * end);
+        let size = least.max(2 * end);
         // Zeros that are written, not only allocated: a first write to an allocated block would
         // change the file system's metadata.
         content.resize(size, 0);

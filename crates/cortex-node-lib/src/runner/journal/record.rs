@@ -8,11 +8,14 @@
 
 use std::collections::BTreeMap;
 
+use cortex_core::digest::Digest;
+use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::task::Outcome;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::runner::witness::Mandate;
 use crate::uplink::AttemptKey;
 
 const HEAD: usize = 4 + 8;
@@ -24,7 +27,7 @@ const MAX_RECORD: usize = 1 << 20;
 /// One thing that happened to an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Record {
-    Accepted { epoch: u64, sequence: u64 },
+    Accepted { epoch: u64, sequence: u64, mandate: Mandate },
     Started(Started),
     Ended(Ended),
     Settled,
@@ -52,6 +55,7 @@ pub(in crate::runner) struct Ended {
 pub(in crate::runner) struct Entry {
     pub(in crate::runner) epoch: u64,
     pub(in crate::runner) sequence: u64,
+    pub(in crate::runner) mandate: Mandate,
     pub(in crate::runner) started: Option<Started>,
     pub(in crate::runner) ended: Option<Ended>,
 }
@@ -75,8 +79,8 @@ pub(super) type Entries = BTreeMap<AttemptKey, Entry>;
 /// Lets a record change what is known.
 pub(super) fn apply(entries: &mut Entries, key: AttemptKey, record: Record) {
     match record {
-        Record::Accepted { epoch, sequence } => {
-            entries.insert(key, Entry { epoch, sequence, started: None, ended: None });
+        Record::Accepted { epoch, sequence, mandate } => {
+            entries.insert(key, Entry { epoch, sequence, mandate, started: None, ended: None });
         }
         Record::Started(started) => {
             if let Some(entry) = entries.get_mut(&key) {
@@ -96,7 +100,8 @@ pub(super) fn apply(entries: &mut Entries, key: AttemptKey, record: Record) {
 
 /// The records that make an entry.
 pub(super) fn records_of(entry: &Entry) -> impl Iterator<Item = Record> {
-    let accepted = Record::Accepted { epoch: entry.epoch, sequence: entry.sequence };
+    let Entry { epoch, sequence, mandate, .. } = *entry;
+    let accepted = Record::Accepted { epoch, sequence, mandate };
     let started = entry.started.map(Record::Started);
     let ended = entry.ended.clone().map(Record::Ended);
     std::iter::once(accepted).chain(started).chain(ended)
@@ -109,10 +114,12 @@ pub(super) fn encode(key: AttemptKey, record: &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(key.task.as_bytes());
     out.extend_from_slice(&key.attempt.to_be_bytes());
     match record {
-        Record::Accepted { epoch, sequence } => {
+        Record::Accepted { epoch, sequence, mandate } => {
             out.push(1);
             out.extend_from_slice(&epoch.to_be_bytes());
             out.extend_from_slice(&sequence.to_be_bytes());
+            out.extend_from_slice(mandate.session.as_bytes());
+            out.extend_from_slice(mandate.envelope.as_bytes());
         }
         Record::Started(started) => {
             out.push(2);
@@ -167,8 +174,16 @@ fn decode_fields(kind: u8, fields: &[u8]) -> Option<Record> {
     match kind {
         1 => {
             let (epoch, rest) = fields.split_first_chunk::<8>()?;
-            let epoch = u64::from_be_bytes(*epoch);
-            Some(Record::Accepted { epoch, sequence: u64::from_be_bytes(rest.try_into().ok()?) })
+            let (sequence, rest) = rest.split_first_chunk::<8>()?;
+            let (session, envelope) = rest.split_first_chunk::<16>()?;
+            Some(Record::Accepted {
+                epoch: u64::from_be_bytes(*epoch),
+                sequence: u64::from_be_bytes(*sequence),
+                mandate: Mandate {
+                    session: SessionId::from_bytes(*session),
+                    envelope: Digest::from_slice(envelope)?,
+                },
+            })
         }
         2 => {
             let (pid, rest) = fields.split_first_chunk::<4>()?;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use cortex_core::digest::Digest;
+use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use proptest::prelude::*;
 
@@ -14,6 +16,9 @@ use super::*;
 fn key(number: u8) -> AttemptKey {
     AttemptKey { task: TaskId::from_bytes([number; 16]), attempt: 1 }
 }
+
+const MANDATE: Mandate =
+    Mandate { session: SessionId::from_bytes([7; 16]), envelope: Digest::from_bytes([8; 32]) };
 
 fn exited() -> Outcome {
     Outcome::Exited { code: 3 }
@@ -39,14 +44,14 @@ async fn what_is_accepted_is_there_after_a_crash() {
     let root = tempfile::tempdir().unwrap();
     let (journal, recovered) = open(root.path());
     assert!(recovered.is_empty());
-    let written = journal.accept(key(1), 5, 42);
+    let written = journal.accept(key(1), 5, 42, MANDATE);
     journal.commit();
     written.await.unwrap().unwrap();
     let crash = crashed(root.path());
     let (_, recovered) = open(crash.path());
     assert_eq!(keys(&recovered), [key(1)]);
     let entry = &recovered[0].entry;
-    assert_eq!((entry.epoch, entry.sequence), (5, 42));
+    assert_eq!((entry.epoch, entry.sequence, entry.mandate), (5, 42, MANDATE));
     assert!(entry.started.is_none() && entry.ended.is_none());
 }
 
@@ -55,7 +60,7 @@ async fn starts_ends_and_settlements_are_kept_in_order() {
     let root = tempfile::tempdir().unwrap();
     let (journal, _) = open(root.path());
     for number in 1..=3 {
-        drop(journal.accept(key(number), 1, u64::from(number)));
+        drop(journal.accept(key(number), 1, u64::from(number), MANDATE));
     }
     journal.started(key(1), 77, 123);
     journal.ended(key(2), &exited(), true);
@@ -75,7 +80,7 @@ async fn a_closed_journal_accepts_nothing() {
     let root = tempfile::tempdir().unwrap();
     let (journal, _) = open(root.path());
     journal.close().await;
-    let written = journal.accept(key(1), 1, 1);
+    let written = journal.accept(key(1), 1, 1, MANDATE);
     journal.commit();
     assert!(written.await.is_err());
 }
@@ -84,11 +89,11 @@ async fn a_closed_journal_accepts_nothing() {
 async fn many_more_records_than_fit_keep_what_matters() {
     let root = tempfile::tempdir().unwrap();
     let (journal, _) = open(root.path());
-    drop(journal.accept(key(255), 1, 1));
+    drop(journal.accept(key(255), 1, 1, MANDATE));
     let long = Outcome::Broken { message: "x".repeat(8_000) };
     for round in 0..3_000u32 {
         let number = u8::try_from(round % 100).unwrap();
-        let written = journal.accept(key(number), 1, u64::from(round) + 2);
+        let written = journal.accept(key(number), 1, u64::from(round) + 2, MANDATE);
         journal.ended(key(number), &long, false);
         journal.settled(key(number));
         journal.commit();
@@ -124,8 +129,16 @@ fn an_outcome_of_any_size_fits() {
 
 fn any_record() -> impl Strategy<Value = (AttemptKey, Record)> {
     let record = prop_oneof![
-        (any::<u64>(), any::<u64>())
-            .prop_map(|(epoch, sequence)| Record::Accepted { epoch, sequence }),
+        (any::<u64>(), any::<u64>(), any::<[u8; 16]>(), any::<[u8; 32]>()).prop_map(
+            |(epoch, sequence, session, envelope)| Record::Accepted {
+                epoch,
+                sequence,
+                mandate: Mandate {
+                    session: SessionId::from_bytes(session),
+                    envelope: Digest::from_bytes(envelope),
+                },
+            }
+        ),
         (any::<u32>(), any::<u64>(), any::<[u8; 16]>())
             .prop_map(|(pid, at, boot)| Record::Started(Started { pid, at, boot })),
         ("\\PC{0,20}", any::<bool>()).prop_map(|(message, had_output)| {

@@ -27,6 +27,7 @@ use tokio::time::timeout;
 use tokio::time::timeout_at;
 
 use super::BaseEnvironment;
+use super::REVOKED;
 use super::Ready;
 use super::SHUTDOWN_GRACE;
 use super::broken;
@@ -88,7 +89,10 @@ pub(super) async fn run(
             let was_stopped = matches!(end, Ok(End::Stopped(..)));
             if was_stopped {
                 // Nobody waits for the rest of what was stopped, should the hub be away.
-                let _ = timeout(HELD_OPEN, pumps).await;
+                if timeout(HELD_OPEN, pumps).await.is_err() {
+                    invocation.cut(Stream::Stdout);
+                    invocation.cut(Stream::Stderr);
+                }
             } else {
                 pumps.await;
             }
@@ -170,7 +174,7 @@ async fn pump<R: AsyncRead + Unpin>(
             Some(at) => {
                 let deadline = at + HELD_OPEN;
                 if Instant::now() >= deadline && after_exit >= PIPE_BYTES {
-                    return;
+                    return invocation.cut(stream);
                 }
                 match timeout_at(deadline, pipe.read_buf(&mut buffer)).await {
                     Ok(read) => read,
@@ -203,6 +207,7 @@ async fn supervise(invocation: &Invocation, child: &mut Child, leader: i32) -> R
     group::terminate(leader, &members);
     let grace = match reason {
         StopReason::Shutdown => invocation.grace.min(SHUTDOWN_GRACE),
+        StopReason::Revoked => Duration::ZERO,
         _ => invocation.grace,
     };
     let deadline = Instant::now() + grace;
@@ -240,6 +245,7 @@ fn stopped(reason: StopReason, processes: u32) -> Outcome {
     match reason {
         StopReason::Timeout => Outcome::TimedOut { processes },
         StopReason::Shutdown => Outcome::Interrupted { reason: "node was shut down".to_owned() },
+        StopReason::Revoked => Outcome::Interrupted { reason: REVOKED.to_owned() },
         _ => Outcome::Cancelled { processes },
     }
 }

@@ -20,12 +20,17 @@ use super::*;
 #[derive(Debug, Default)]
 struct Notes {
     output: Mutex<Vec<u8>>,
+    cut: Mutex<Vec<Stream>>,
     pid: watch::Sender<Option<u32>>,
     stop: watch::Sender<Option<StopReason>>,
 }
 
 #[async_trait]
 impl Console for Notes {
+    fn cut(&self, stream: Stream) {
+        self.cut.lock().unwrap().push(stream);
+    }
+
     async fn started(&self, pid: Option<u32>) {
         self.pid.send_replace(pid);
     }
@@ -229,6 +234,7 @@ async fn a_stopped_task_says_why_and_takes_strays_along() {
         (StopReason::Cancel, Outcome::Cancelled { processes: 3 }),
         (StopReason::Timeout, Outcome::TimedOut { processes: 3 }),
         (StopReason::Shutdown, Outcome::Interrupted { reason: "node was shut down".into() }),
+        (StopReason::Revoked, Outcome::Interrupted { reason: REVOKED.into() }),
     ] {
         let bench = Bench::permissive();
         let stop = async {

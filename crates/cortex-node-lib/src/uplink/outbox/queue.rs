@@ -95,11 +95,11 @@ impl Queue {
         Admission::New
     }
 
-    pub(super) fn restore(&mut self, key: AttemptKey, outcome: Outcome) {
+    pub(super) fn restore(&mut self, key: AttemptKey, ended: News) {
         let last_sequence = AFTER_RESTART - 1;
         let track = Track { started: true, last_sequence, ..Track::default() };
         self.attempts.insert(key, track);
-        self.append(key, News::Ended { outcome });
+        self.append(key, ended);
         self.ripen(key);
     }
 
@@ -262,7 +262,7 @@ impl Queue {
                 track.offsets[*stream as usize] += data.len() as u64;
                 (data.len() + REPORT_BYTES, data.len())
             }
-            News::Ended { outcome } => {
+            News::Ended { outcome, .. } => {
                 track.end = Some(sequence);
                 (0, weight_of(outcome))
             }

@@ -7,6 +7,9 @@ use std::sync::atomic::Ordering;
 use std::task::Wake;
 use std::time::Duration;
 
+use cortex_core::receipt::Output;
+use cortex_core::receipt::StreamDigest;
+use cortex_core::receipt::StreamHash;
 use cortex_core::report::AFTER_RESTART;
 use proptest::prelude::*;
 
@@ -18,7 +21,17 @@ fn key(number: u8) -> AttemptKey {
 }
 
 fn exited() -> News {
-    News::Ended { outcome: Outcome::Exited { code: 0 } }
+    ended(Outcome::Exited { code: 0 })
+}
+
+fn ended(outcome: Outcome) -> News {
+    News::Ended { outcome, receipt: receipt() }
+}
+
+/// The outbox does not look into receipts.
+fn receipt() -> Arc<receipt::Signed> {
+    let (statement, signature) = (Bytes::from_static(b"ended"), Bytes::new());
+    Arc::new(receipt::Signed { statement, signature })
 }
 
 fn sequences(batch: &[Report]) -> Vec<u64> {
@@ -125,7 +138,7 @@ fn a_heavy_end_travels_alone_and_blocks_nobody() {
     let (mut queue, now) = admitted();
     let value = serde_json::Value::String("x".repeat(900_000));
     queue.write(key(1), Stream::Stdout, Bytes::from(vec![0; PIECE_BYTES]), now);
-    queue.push(key(1), News::Ended { outcome: Outcome::Returned { value } }, now);
+    queue.push(key(1), ended(Outcome::Returned { value }), now);
     queue.admit(key(2));
     queue.push(key(2), exited(), now);
     let mut batches = Vec::new();
@@ -163,7 +176,7 @@ fn attempts_that_are_never_acknowledged_are_bounded() {
 fn a_restored_attempt_has_only_its_end_with_the_number_above_all() {
     let (mut queue, now) = admitted();
     let reason = "restarted".to_owned();
-    queue.restore(key(2), Outcome::Interrupted { reason });
+    queue.restore(key(2), ended(Outcome::Interrupted { reason }));
     let known = queue.rewind();
     assert_eq!(known.iter().map(|known| known.started).collect::<Vec<_>>(), [false, true]);
     let batch = queue.next_batch(now).unwrap();
@@ -305,7 +318,7 @@ fn the_stream_is_woken_and_an_older_one_is_sent_away() {
     outbox.started(key(1), None);
     assert_eq!(counter.0.load(Ordering::SeqCst), 1);
     assert!(matches!(outbox.poll(new, &cx), Next::At(_) | Next::Batch(_)));
-    outbox.ended(key(1), Outcome::Exited { code: 0 });
+    outbox.ended(key(1), Outcome::Exited { code: 0 }, receipt());
     assert!(matches!(outbox.poll(new, &cx), Next::Batch(_)));
 }
 
@@ -316,7 +329,10 @@ async fn a_writer_waits_for_room_and_no_longer() {
     let writer = {
         let outbox = Arc::clone(&outbox);
         tokio::spawn(async move {
-            outbox.write(key(1), Stream::Stdout, Bytes::from(vec![1; 3 << 20])).await;
+            let transcript = Transcript::default();
+            let data = Bytes::from(vec![1; 3 << 20]);
+            outbox.write(key(1), Stream::Stdout, data, &transcript).await;
+            transcript.close()
         })
     };
     let (stream, _) = outbox.begin();
@@ -335,9 +351,41 @@ async fn a_writer_waits_for_room_and_no_longer() {
         }
         tokio::task::yield_now().await;
     }
-    tokio::time::timeout(Duration::from_secs(10), writer).await.unwrap().unwrap();
-    outbox.ended(key(1), Outcome::Exited { code: 0 });
+    let written = tokio::time::timeout(Duration::from_secs(10), writer).await.unwrap().unwrap();
+    let mut hash = StreamHash::default();
+    hash.update(&vec![1; 3 << 20]);
+    let (stdout, stderr) = (hash.finish(false), StreamDigest::empty());
+    assert_eq!(written, Output::Known { stdout, stderr });
+    outbox.ended(key(1), Outcome::Exited { code: 0 }, receipt());
     assert!(matches!(outbox.poll(stream, &cx), Next::Batch(_)));
     outbox.acked(&Ack { task: key(1).task, attempt: 1, sequence: u64::MAX });
     tokio::time::timeout(Duration::from_secs(10), outbox.emptied()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_given_up_half_way_is_hashed_as_far_as_it_went_and_nothing_after_the_end() {
+    let outbox = Outbox::new();
+    outbox.admit(key(1));
+    let (stream, _) = outbox.begin();
+    let cx = Context::from_waker(Waker::noop());
+    let transcript = Transcript::default();
+    let data = Bytes::from(vec![1; 3 << 20]);
+    // Nobody acknowledges anything: the write waits for room when its future is dropped.
+    let write = outbox.write(key(1), Stream::Stderr, data, &transcript);
+    assert!(futures::FutureExt::now_or_never(write).is_none());
+    transcript.cut(Stream::Stderr);
+    let Output::Known { stdout, stderr } = transcript.close() else { panic!("nothing is lost") };
+    let late = outbox.write(key(1), Stream::Stderr, Bytes::from_static(b"late"), &transcript);
+    late.await;
+    outbox.ended(key(1), Outcome::Exited { code: 0 }, receipt());
+    let mut hash = StreamHash::default();
+    while let Next::Batch(batch) = outbox.poll(stream, &cx) {
+        for report in batch {
+            if let News::Output { data, .. } = report.news {
+                hash.update(&data);
+            }
+        }
+    }
+    assert_eq!((stdout, stderr), (StreamDigest::empty(), hash.finish(true)));
+    assert!((1..3 << 20).contains(&stderr.len), "{}", stderr.len);
 }
