@@ -17,7 +17,7 @@ pub(crate) const MODULES: &[Floors] = &[
         floors: &[
             &["contract"],
             &["memory"],
-            &["session", "registry", "mirror", "skill", "account", "report"],
+            &["session", "registry", "mirror", "skill", "account", "report", "placement"],
             &["change", "task", "policy", "envelope", "node", "invite", "proof", "audit"],
             &["tree", "delta", "ignore", "capability", "receipt"],
             &["chain"],

@@ -133,6 +133,8 @@ pub(crate) enum Command {
     Invite(invite::InviteCommand),
     /// Run a program on nodes.
     Exec(exec::ExecArgs),
+    /// Say which nodes could take a task, and why the others cannot.
+    Explain(exec::ExplainArgs),
     /// Look at tasks, wait for them, cancel them.
     #[command(subcommand)]
     Task(task::TaskCommand),

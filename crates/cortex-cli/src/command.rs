@@ -6,6 +6,7 @@ mod context;
 mod doctor;
 mod event;
 mod exec;
+mod explain;
 mod hub;
 mod invite;
 mod login;
@@ -35,6 +36,7 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::Node(command) => node::run(program, command).await,
         Command::Invite(command) => invite::run(program, command).await,
         Command::Exec(args) => exec::run(program, args).await,
+        Command::Explain(args) => explain::run(program, args).await,
         Command::Task(command) => task::run(program, command).await,
         Command::Session(command) => session::run(program, command).await,
         Command::Events(args) => event::run(program, args).await,

@@ -4,7 +4,8 @@
 //! and the world is reached through four traits.
 //!
 //! Read in this order: [`id`] and [`error`], then [`task`] (the state machine that everything
-//! turns around), [`envelope`] (what is signed), [`policy`] (what may run), and the seams
+//! turns around), [`envelope`] (what is signed), [`policy`] (what may run), [`placement`] (where it
+//! runs), and the seams
 //! [`registry`], [`session`], [`mirror`] and [`skill`]. [`memory`] has a strict backend for each
 //! seam; `contract` (feature of that name) has the suite that every backend passes.
 
@@ -25,6 +26,7 @@ pub mod memory;
 pub mod mirror;
 pub mod node;
 pub mod path;
+pub mod placement;
 pub mod policy;
 pub mod proof;
 pub mod receipt;

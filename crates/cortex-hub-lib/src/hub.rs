@@ -4,6 +4,7 @@
 mod admission;
 mod audit;
 mod enforce;
+mod explain;
 mod follow;
 mod grants;
 mod invites;
@@ -36,6 +37,7 @@ pub(crate) use admission::Applicant;
 pub(crate) use admission::MAX_VERSION;
 pub(crate) use admission::NodeToken;
 pub use audit::AuditReader;
+pub use explain::Fitness;
 pub use follow::Follow;
 pub use follow::OutputCursor;
 pub use follow::OutputFollower;

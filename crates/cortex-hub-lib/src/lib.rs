@@ -40,6 +40,7 @@ pub use feed::Change;
 pub use feed::Changes;
 pub use feed::Frame;
 pub use hub::AuditReader;
+pub use hub::Fitness;
 pub use hub::Follow;
 pub use hub::Hub;
 pub use hub::InviteDraft;

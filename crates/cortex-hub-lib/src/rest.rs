@@ -23,6 +23,7 @@ mod nodes;
 mod openapi;
 mod origin;
 mod output;
+mod placement;
 mod ring;
 mod sessions;
 mod sse;

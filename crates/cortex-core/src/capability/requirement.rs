@@ -38,7 +38,6 @@ pub use reason::Reason;
 pub(crate) use evaluate::Leaf;
 pub(crate) use evaluate::walk;
 pub(crate) use expression::Check;
-pub(crate) use expression::Compare;
 pub(crate) use expression::Expression;
 pub(crate) use expression::Subject;
 pub(crate) use facts::Value;
@@ -139,6 +138,6 @@ impl<'de> Deserialize<'de> for Requirement {
 }
 
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,7 @@ use super::login;
 use super::logins;
 use super::nodes;
 use super::output;
+use super::placement;
 use super::sessions;
 use super::tasks;
 use super::tokens;
@@ -97,6 +98,7 @@ pub(super) fn table() -> Vec<Route> {
         deed(manage, &[Action::SessionDetach], routes!(sessions::detach)),
         row(read, routes!(sessions::events)),
         deed(exec, &[Action::TaskSubmit], routes!(dispatch::dispatch)),
+        row(read, routes!(placement::explain)),
         row(read, routes!(tasks::list)),
         row(read, routes!(tasks::get)),
         row(read, routes!(output::read)),

@@ -8,6 +8,7 @@ mod grants;
 mod guard;
 mod login;
 mod pages;
+mod placement;
 mod receipts;
 mod rig;
 mod secrets;

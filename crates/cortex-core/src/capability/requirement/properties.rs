@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::expression::Compare;
 use super::expression::Span;
 use super::*;
 use crate::capability::Capabilities;
@@ -90,7 +91,7 @@ pub(crate) fn any_stated() -> impl Strategy<Value = Option<Capabilities>> {
     )
 }
 
-fn any_labels() -> impl Strategy<Value = BTreeMap<String, String>> {
+pub(crate) fn any_labels() -> impl Strategy<Value = BTreeMap<String, String>> {
     prop::collection::btree_map("[a-c]", "[xy]", 0..3)
 }
 

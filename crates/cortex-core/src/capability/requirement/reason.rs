@@ -65,7 +65,9 @@ impl fmt::Display for Reason {
             Reason::Unknown { field, needs, .. } => {
                 write!(f, "{field} is not known, since the node did not say; needs {needs}")
             }
-            Reason::Unmet { field, found, needs, .. } => write!(f, "{field} is {found}, needs {needs}"),
+            Reason::Unmet { field, found, needs, .. } => {
+                write!(f, "{field} is {found}, needs {needs}")
+            }
             Reason::Neither { alternatives } => {
                 for (index, reasons) in alternatives.iter().enumerate() {
                     if index > 0 {
