@@ -158,7 +158,7 @@ mod tests {
             (body(|one| (one.first_of, one.any) = (names.clone(), true)), first(Otherwise::Any)),
             (
                 body(|one| (one.first_of, one.require) = (names.clone(), require.clone())),
-                first(Otherwise::Requires(requirement.clone())),
+                first(Otherwise::Requires(requirement)),
             ),
         ] {
             assert_eq!(Aim::of(&body).unwrap(), aim);
