@@ -79,8 +79,7 @@ pub struct Plan {
 /// the same plan.
 ///
 /// Needs that are the same are looked at once, whatever the number of tasks; its cost per task does
-/// not grow with the number of nodes, but for one bit of each. 100,000 tasks on 10,000 nodes take
-/// well below a second (`cargo bench --bench placement`).
+/// not grow with the number of nodes, but for one bit of each (`cargo bench --bench placement`).
 #[must_use]
 pub fn plan(queue: &[Waiting<'_>], nodes: &[Seats<'_>], shares: &Shares) -> Plan {
     let mut nodes: Vec<_> = nodes.iter().collect();
