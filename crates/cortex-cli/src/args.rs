@@ -9,6 +9,7 @@ pub(crate) mod node;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod task;
+pub(crate) mod trust;
 pub(crate) mod value;
 
 use std::path::PathBuf;
@@ -154,6 +155,9 @@ pub(crate) enum Command {
     Token(account::TokenCommand),
     /// Sign in to a hub and remember it as a context; look after your sign-ins.
     Login(account::LoginGroup),
+    /// Look at the hub's own keys, replace them without stopping work.
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// Sign out and forget the tokens of the context.
     Logout,
     /// Print who you are to the hub.
@@ -226,6 +230,8 @@ pub(crate) struct NodeGlobals {
 pub(crate) enum NodeProgramCommand {
     /// Enrol if needed, connect, run tasks until told to stop.
     Run(node::RunArgs),
+    /// Replace the key with which the node proves who it is, while the node is stopped.
+    RotateIdentity(node::RotateArgs),
     /// Print the node's configuration.
     #[command(subcommand)]
     Config(node::NodeConfigCommand),

@@ -17,6 +17,7 @@ mod session;
 pub(crate) mod setup;
 mod task;
 mod token;
+mod trust;
 mod user;
 
 use crate::args::Command;
@@ -44,6 +45,7 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::User(command) => user::run(program, command).await,
         Command::Token(command) => token::run(program, command).await,
         Command::Login(group) => login::run(program, group).await,
+        Command::Trust(command) => trust::run(program, command).await,
         Command::Logout => login::logout(program).await,
         Command::Whoami => login::whoami(program).await,
         Command::Context(command) => context::run(program, command),

@@ -51,6 +51,7 @@ pub use hub::OutputFollower;
 pub use hub::ReceiptPart;
 pub use hub::ReceiptReader;
 pub use hub::TaskDraft;
+pub use hub::TrustState;
 pub use metrics::Metrics;
 pub use rest::router;
 pub use store::audit::AuditFilter;

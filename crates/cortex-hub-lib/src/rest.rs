@@ -32,6 +32,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trust;
 mod users;
 
 use std::sync::Arc;

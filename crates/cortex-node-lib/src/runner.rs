@@ -5,6 +5,7 @@
 //! not the node is connected; their reports wait in the outbox.
 
 mod attempt;
+mod authority;
 mod console;
 mod drain;
 mod guard;
@@ -22,12 +23,10 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use cortex_core::Result;
-use cortex_core::id::HubId;
-use cortex_core::id::NodeId;
+use cortex_core::bundle::Bundle;
 use cortex_core::receipt::Output;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Outcome;
-use ed25519_dalek::VerifyingKey;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -44,8 +43,11 @@ use crate::uplink::ControlOrder;
 use crate::uplink::Downlink;
 use crate::uplink::Outbox;
 use crate::uplink::Sealed;
+use crate::uplink::SealedBundle;
 
+pub(crate) use authority::Authority;
 pub(crate) use drain::Drained;
+pub(crate) use guard::is_removal;
 pub use measure::journal_times;
 
 use attempt::Attempt;
@@ -73,17 +75,6 @@ const MOST_WAITING: usize = 1024;
 /// How often the journal is told what was acknowledged, where nothing else makes it write.
 const TIDY_EVERY: Duration = Duration::from_millis(500);
 
-/// Whom the runner obeys.
-#[derive(Debug, Clone)]
-pub(crate) struct Authority {
-    /// The hub that the node enrolled with.
-    pub(crate) hub: HubId,
-    /// The node itself.
-    pub(crate) node: NodeId,
-    /// The keys that sign for it.
-    pub(crate) task_keys: Vec<VerifyingKey>,
-}
-
 /// What attempts need to run; shared by all of them.
 #[derive(Debug)]
 struct Floor {
@@ -100,6 +91,8 @@ struct Floor {
 #[derive(Debug)]
 pub(crate) struct Runner {
     guard: Guard,
+    /// Shows the newest bundle that survives a crash.
+    trusted: watch::Sender<Option<Arc<Bundle>>>,
     sandbox: Sandbox,
     floor: Arc<Floor>,
     attempts: HashMap<AttemptKey, watch::Sender<Option<StopReason>>>,
@@ -143,6 +136,7 @@ impl Runner {
         let running = Arc::new(AtomicU32::new(0));
         let floor = Floor { outbox, skills, journal, witness, running, identity };
         Ok(Self {
+            trusted: watch::Sender::new(authority.bundle.clone()),
             guard: Guard::new(authority),
             sandbox,
             floor: Arc::new(floor),
@@ -159,6 +153,12 @@ impl Runner {
     #[must_use]
     pub(crate) fn running(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.floor.running)
+    }
+
+    /// The newest bundle: whom the node trusts, now and after each change.
+    #[must_use]
+    pub(crate) fn trusted(&self) -> watch::Receiver<Option<Arc<Bundle>>> {
+        self.trusted.subscribe()
     }
 
     /// Obeys what comes down until `drain` is set, then lets what runs end.
@@ -205,6 +205,10 @@ impl Runner {
                 Downlink::Apart(sealed) => {
                     let ruling = self.guard.judge_apart(sealed, now());
                     self.obey(ruling);
+                }
+                Downlink::Trust { bundle, taken } => {
+                    // Who no longer waits has lost the stream again.
+                    let _ = taken.send(self.trust(&bundle));
                 }
                 Downlink::Opened { epoch, taken } => {
                     self.guard.opened(epoch);
@@ -257,6 +261,9 @@ impl Runner {
                 None => self.floor.outbox.repeat(key),
             },
             Ruling::Obey(Order::Adopt(policy)) => self.sandbox.adopt(policy),
+            Ruling::Obey(Order::Trust(bundle)) => {
+                self.trust(&bundle);
+            }
             Ruling::Obey(Order::Control(order)) => self.obey_control(&order),
             Ruling::Reject { key, mandate, rule, reason } => {
                 tracing::warn!(task = %key.task, rule, reason, "rejected");
@@ -266,6 +273,31 @@ impl Runner {
             }
             Ruling::Ignore => {}
         }
+    }
+
+    /// Trusts what a bundle says, and keeps it. Says whether the bundle was taken.
+    ///
+    /// The few milliseconds of writing are waited for: what follows may be signed with a new key.
+    fn trust(&mut self, sealed: &SealedBundle) -> bool {
+        match self.guard.trust(sealed) {
+            Ok(None) => {}
+            Ok(Some(bundle)) => {
+                let serial = bundle.serial;
+                match self.floor.identity.keep_bundle(&sealed.bundle, &sealed.signature) {
+                    Ok(()) => {
+                        tracing::info!(serial, "the hub's keys have changed");
+                        self.trusted.send_replace(Some(bundle));
+                    }
+                    // The hub is not told that the node has it, and waits or sends it again.
+                    Err(error) => tracing::error!(serial, %error, "a trust bundle is not kept"),
+                }
+            }
+            Err(refusal) => {
+                tracing::error!(%refusal, "a trust bundle is refused");
+                return false;
+            }
+        }
+        true
     }
 
     /// Ends everything at once; of a node that was removed, nothing is left after that.

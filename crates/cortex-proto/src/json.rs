@@ -13,6 +13,7 @@ mod problem;
 mod secret;
 mod session;
 mod task;
+mod trust;
 
 pub use account::LoginInfo;
 pub use account::LoginRequest;
@@ -56,6 +57,10 @@ pub use task::OutputInfo;
 pub use task::SkillCall;
 pub use task::TaskInfo;
 pub use task::Text;
+pub use trust::TrustInfo;
+pub use trust::TrustKeyInfo;
+pub use trust::TrustRequest;
+pub use trust::TrustRingInfo;
 
 use serde::Deserialize;
 use serde::Serialize;

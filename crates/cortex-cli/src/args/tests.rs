@@ -69,6 +69,18 @@ fn exec_needs_a_node_and_a_program() {
 }
 
 #[test]
+fn a_rotation_has_its_ring_and_its_force_where_it_counts() {
+    for line in ["rotate ca --wait", "rotate signing --force --patience 5s", "activate ca --force"]
+    {
+        parse(&format!("cortex-cli trust {line}")).unwrap();
+    }
+    for line in ["rotate", "rotate keys", "taint ca --force", "prepare signing --force"] {
+        let error = parse(&format!("cortex-cli trust {line}")).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
 fn global_options_stand_anywhere() {
     for line in [
         "cortex-cli -o json --hub http://h node list",

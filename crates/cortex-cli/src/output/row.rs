@@ -6,11 +6,13 @@ mod node;
 mod placement;
 mod session;
 mod task;
+mod trust;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use session::pairs;
+pub(crate) use trust::KeyRow;
 
 use std::collections::BTreeMap;
 

@@ -155,6 +155,7 @@ mod tests {
             owner: UserId::from_bytes([1; 16]),
             grants,
             identity: [0; 32],
+            former_keys: Vec::new(),
             labels: BTreeMap::new(),
             admission: Admission::Active,
             suspicion: None,

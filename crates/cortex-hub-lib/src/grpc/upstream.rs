@@ -50,6 +50,7 @@ pub(super) fn parse(message: v1::NodeMessage) -> Result<Option<Up>, ConvertError
             let known: Result<_, _> = inventory.attempts.iter().map(parse_attempt).collect();
             Some(Up::Inventory(known?))
         }
+        Body::Adopted(adopted) => Some(Up::Adopted(adopted.serial)),
         Body::Leaving(leaving) => Some(Up::Leaving(leaving.reason)),
         Body::Proof(_) => {
             let reason = "comes once, as the first message".to_owned();

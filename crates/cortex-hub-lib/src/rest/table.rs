@@ -29,6 +29,7 @@ use super::placement;
 use super::sessions;
 use super::tasks;
 use super::tokens;
+use super::trust;
 use super::users;
 
 /// One route: what it does, and who may use it.
@@ -113,6 +114,18 @@ pub(super) fn table() -> Vec<Route> {
         row(Rule::Admin, routes!(users::list)),
         deed(Rule::Admin, &[Action::UserCreate], routes!(users::create)),
         deed(manage, &[Action::UserChange], routes!(users::change)),
+        row(Rule::Admin, routes!(trust::get)),
+        deed(
+            Rule::Admin,
+            &[
+                Action::TrustPrepare,
+                Action::TrustActivate,
+                Action::TrustTaint,
+                Action::TrustRevoke,
+                Action::TrustRollback,
+            ],
+            routes!(trust::turn),
+        ),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod copies;
 mod description;
 mod enrolment;
 mod grants;
@@ -15,4 +16,5 @@ mod secrets;
 mod socket;
 mod strangers;
 mod streams;
+mod trust;
 mod work;

@@ -8,6 +8,7 @@ mod service;
 
 mod enrolment;
 mod reconnect;
+mod rekey;
 mod removal;
 mod restart;
 mod signed;

@@ -15,9 +15,13 @@ use cortex_proto::json::ReasonInfo;
 use cortex_proto::json::SessionInfo;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::TokenInfo;
+use cortex_proto::json::TrustInfo;
+use cortex_proto::json::TrustKeyInfo;
+use cortex_proto::json::TrustRingInfo;
 use cortex_proto::json::UserInfo;
 use serde_json::json;
 
+use crate::output::row::KeyRow;
 use crate::output::table::Row;
 use crate::output::table::render;
 use crate::output::table::render_details;
@@ -58,6 +62,39 @@ fn node(name: &str, status: &str, since: Option<&str>) -> NodeInfo {
         last_seen: Some("2026-11-22T11:55:00Z".into()),
         health: None,
     }
+}
+
+#[test]
+fn keys() {
+    let key = |number, phase: &str, until: Option<&str>, pin: Option<&str>| TrustKeyInfo {
+        number,
+        phase: phase.into(),
+        accepted_until: until.map(Into::into),
+        pin: pin.map(Into::into),
+    };
+    let ring = |ring: &str, keys| TrustRingInfo { ring: ring.into(), keys, next: "x".into() };
+    let info = TrustInfo {
+        serial: 7,
+        trust_anchor: "ab".into(),
+        rings: vec![
+            ring(
+                "ca",
+                vec![
+                    key(5, "active", None, Some("0102")),
+                    key(1, "tainted", Some("2026-11-22T13:30:00Z"), Some("0304")),
+                ],
+            ),
+            ring("signing", vec![key(1, "active", None, None)]),
+        ],
+        nodes_online: 2,
+        nodes_behind: Vec::new(),
+    };
+    insta::assert_snapshot!(table(&KeyRow::all(&info)), @r"
+    RING     KEY  PHASE    ENDS      PIN
+    ca       5    active   -         0102
+    ca       1    tainted  in 1h30m  0304
+    signing  1    active   -         -
+    ");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Who did what: every changing route says so, and only those may read it who should.
 
 use std::collections::BTreeSet;
+use std::str::FromStr as _;
 
 use axum::http::Method;
 use axum::http::StatusCode;
@@ -142,6 +143,15 @@ async fn every_changing_route_is_recorded_as_it_declares() {
     done("PUT", route, &grant, "node.share", access).await;
     done("DELETE", route, &grant, "node.unshare", None).await;
     done("DELETE", "/api/nodes/{id}", &path, "node.remove", None).await;
+    let force = || Some(json!({"force": true}));
+    let route = "/api/trust/{ring}/{act}";
+    for (act, body) in [("prepare", None), ("activate", None), ("taint", None), ("revoke", force())]
+    {
+        let (path, deed) = (format!("/api/trust/signing/{act}"), format!("trust.{act}"));
+        done("POST", route, &path, Action::from_str(&deed).unwrap().word(), body).await;
+    }
+    rig.call("POST", "/api/trust/signing/prepare", None).await;
+    done("POST", route, "/api/trust/signing/rollback", "trust.rollback", None).await;
     assert_eq!(left, BTreeSet::new(), "changing routes that this test leaves out");
     rig.stop().await;
 }
