@@ -5,6 +5,8 @@
 
 #[path = "../fuzz/checks/bundle.rs"]
 mod bundle;
+#[path = "../fuzz/checks/csr.rs"]
+mod csr;
 #[path = "../fuzz/checks/envelope.rs"]
 mod envelope;
 #[path = "../fuzz/checks/receipt.rs"]
@@ -47,4 +49,9 @@ fn bundles() {
 #[test]
 fn tokens() {
     each_seed("token", token::check);
+}
+
+#[test]
+fn signing_requests() {
+    each_seed("csr", csr::check);
 }

@@ -72,7 +72,8 @@ impl Programs {
     /// built once; or takes them as they are from a directory.
     pub(crate) async fn find(dir: Option<&Path>) -> Result<Self> {
         let dir = match dir {
-            Some(dir) => dir.to_owned(),
+            // They are started in other directories.
+            Some(dir) => dir.canonicalize().with_context(|| format!("{}", dir.display()))?,
             None => build().await?,
         };
         let programs = Self { cli: dir.join("cortex-cli"), node: dir.join("cortex-node") };

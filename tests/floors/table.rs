@@ -17,12 +17,12 @@ pub(crate) const MODULES: &[Floors] = &[
         floors: &[
             &["contract"],
             &["memory"],
-            &["session", "registry", "mirror", "skill", "account", "report"],
-            &["change", "task", "policy", "envelope", "node", "invite", "proof", "audit"],
-            &["tree", "delta", "ignore", "capability", "receipt"],
+            &["session", "registry", "mirror", "skill", "account", "report", "placement"],
+            &["change", "task", "policy", "envelope", "node", "invite", "proof", "audit", "bundle"],
+            &["tree", "delta", "ignore", "capability", "receipt", "ring"],
             &["chain"],
             &["error"],
-            &["id", "path", "digest", "timestamp", "base64_bytes"],
+            &["id", "path", "digest", "timestamp", "base64_bytes", "layout"],
         ],
     },
     Floors {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cortex_core::audit::Action;
@@ -16,6 +18,7 @@ use cortex_core::timestamp::Timestamp;
 use cortex_hub_lib::AuditFilter;
 use cortex_hub_lib::HubConfig;
 use cortex_hub_lib::config::NodeTls;
+use cortex_hub_lib::trust::Purpose;
 use cortex_node_lib::Status;
 use ed25519_dalek::SigningKey;
 use rcgen::KeyPair;
@@ -66,9 +69,16 @@ async fn by_hub(sandbox: &Sandbox, action: Action) -> Vec<String> {
     records.into_iter().map(|record| record.detail).collect()
 }
 
+/// A task that waits for its node to come back.
+fn patient() -> TaskSpec {
+    let mut spec = TaskSpec::argv(["true"]);
+    spec.queue = true;
+    spec
+}
+
 async fn runs(sandbox: &Sandbox, node: &RunningNode) {
     let session = sandbox.session(&[node]).await;
-    let task = sandbox.run(session, TaskSpec::argv(["true"])).await;
+    let task = sandbox.run(session, patient()).await;
     assert_eq!(task.state, State::Succeeded);
 }
 
@@ -76,7 +86,7 @@ fn enrolment(dir: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(dir.join("enrolment.json")).unwrap()).unwrap()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_file() {
@@ -150,6 +160,23 @@ async fn a_renewal_that_a_crash_cut_off_is_brought_to_its_end() {
     sandbox.stop().await;
 }
 
+/// Without a good certificate it gets no further than the door, and is told there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_removed_while_its_certificate_ran_out_erases_itself() {
+    let sandbox = Sandbox::with_config(mutual(1)).await;
+    let node = sandbox.node("lab").await;
+    node.stop().await;
+    let dir = sandbox.path("lab-data");
+    let ends: Timestamp = enrolment(&dir)["certificate"]["to"].as_str().unwrap().parse().unwrap();
+    sandbox.hub.amend_node(&sandbox.who, "lab", vec![NodeChange::Retire]).await.unwrap();
+    let left = ends.since(Timestamp::from(std::time::SystemTime::now()));
+    tokio::time::sleep(left + Duration::from_millis(10)).await;
+    let error = sandbox.restart_node("lab").ended().await.expect_err("it is no node any more");
+    assert_eq!(error.code(), "node_revoked");
+    assert!(!dir.join("identity.key").exists() && !dir.join("enrolment.json").exists());
+    sandbox.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn row_09_of_a_copied_directory_both_copies_are_locked_and_the_newer_comes_back() {
     let sandbox = Sandbox::with_config(|config| config.tls.node_certificate_s = 3).await;
@@ -178,5 +205,65 @@ async fn row_09_of_a_copied_directory_both_copies_are_locked_and_the_newer_comes
     locked_out(copied).await;
     assert_eq!(lab(&sandbox).await.suspicion, Some(Suspicion::Cloned));
     locked_out(original).await;
+    sandbox.stop().await;
+}
+
+/// Both are cut off when the authority is revoked that has signed their certificates: one while it is
+/// there, the other while it is away, so that it meets an unknown authority too.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mutual_nodes_come_back_by_themselves_after_their_authority_was_revoked() {
+    let sandbox = Sandbox::with_config(mutual(24 * 3600)).await;
+    let (node, away) = (sandbox.node("lab").await, sandbox.node("away").await);
+    away.stop().await;
+    for generation in [2, 3] {
+        sandbox.rotate(Purpose::Ca, 1).await;
+        renewed(&sandbox, generation).await;
+        runs(&sandbox, &node).await;
+    }
+    let sandbox = sandbox.restart().await;
+    let config = sandbox.path("away.yaml");
+    let away = sandbox.start_node(&config, "away", |builder| builder).await;
+    runs(&sandbox, &away).await;
+    sandbox.online("lab").await;
+    runs(&sandbox, &node).await;
+    assert_eq!(lab(&sandbox).await.join.generation, 3, "a restart costs no renewal");
+    node.stop().await;
+    away.stop().await;
+    sandbox.stop().await;
+}
+
+/// Each connection ends with the certificate that opened it; meanwhile, the authority is replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_13_in_mutual_certificates_run_out_and_authorities_go_without_a_failed_task() {
+    let sandbox = Sandbox::with_config(mutual(2)).await;
+    let node = sandbox.node("lab").await;
+    let session = sandbox.session(&[&node]).await;
+    let over = AtomicBool::new(false);
+    let work = async {
+        let mut done = 0;
+        while !over.load(Ordering::Relaxed) {
+            let tasks = (0..4).map(|_| sandbox.run(session, patient()));
+            for ended in futures::future::join_all(tasks).await {
+                assert_eq!(ended.state, State::Succeeded, "{ended:?}");
+                done += 1;
+            }
+        }
+        done
+    };
+    let turning = async {
+        let mut status = node.node.status();
+        for round in 1..=3 {
+            sandbox.rotate(Purpose::Ca, 1).await;
+            renewed(&sandbox, 1 + round).await;
+            // Stream after stream: the hub itself never stops.
+            let is_next =
+                |status: &Status| matches!(status, Status::Online { epoch } if *epoch > 2 * round);
+            wait(status.wait_for(is_next)).await.unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    let (done, ()) = tokio::join!(work, turning);
+    assert!(done > 0);
+    node.stop().await;
     sandbox.stop().await;
 }

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use cortex_hub_lib::HubBuilder;
 use cortex_hub_lib::HubConfig;
 use cortex_hub_lib::config::NodeTls;
+use cortex_hub_lib::trust::Purpose;
 use rcgen::CertificateParams;
 use rcgen::ExtendedKeyUsagePurpose;
 use rcgen::Issuer;
@@ -153,6 +154,24 @@ async fn row_56_in_mutual_only_a_good_certificate_of_the_hubs_authority_gets_in(
     let old = [&good.arguments()[..], &["-tls1_2"]].concat();
     let old = connect(&address, &old).await;
     assert!(old.is_refused_with("protocol version"), "{old:?}");
+    node.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_56_in_mutual_what_a_revoked_authority_has_signed_gets_in_no_more() {
+    let sandbox = Sandbox::with_config(|config| config.tls.nodes = NodeTls::Mutual).await;
+    let node = sandbox.node("lab").await;
+    let address = sandbox.node_address();
+    let (old, stolen) = (of_node(&sandbox, "lab"), forged(&sandbox, "stolen", |_| ()));
+    for shown in [&old, &stolen] {
+        assert_eq!(connect(&address, &shown.arguments()).await, Seen::Accepted);
+    }
+    sandbox.rotate(Purpose::Ca, 1).await;
+    for shown in [&old, &stolen] {
+        let seen = connect(&address, &shown.arguments()).await;
+        assert!(seen.is_refused_with("alert"), "{seen:?}");
+    }
     node.stop().await;
     sandbox.stop().await;
 }

@@ -67,10 +67,34 @@ impl Member {
         };
         Ok(client.finish_renewal(finish).await?.into_inner().generation)
     }
+
+    /// Puts another identity key in the place of its own.
+    pub(crate) async fn rekey(&self, sandbox: &Sandbox, new: &SigningKey) -> Result<(), Status> {
+        let mut client = EnrollmentServiceClient::new(dial(sandbox, "enrol.", None).await);
+        let node_id = self.id.to_string();
+        let begin = v1::BeginRekeyRequest { node_id: node_id.clone() };
+        let challenge = client.begin_rekey(begin).await?.into_inner().challenge;
+        let nonce = challenge.as_ref().try_into().unwrap();
+        let keys = [&self.key, new].map(|key| key.verifying_key().to_bytes());
+        let hub = sandbox.hub.id();
+        let proven = proof::identity_change(hub, self.id, nonce, &keys[0], &keys[1]);
+        let [old_key, new_key] = keys.map(|key| key.to_vec().into());
+        let [old_signature, new_signature] =
+            [&self.key, new].map(|key| key.sign(&proven).to_vec().into());
+        let finish = v1::FinishRekeyRequest {
+            node_id,
+            challenge,
+            old_key,
+            new_key,
+            old_signature,
+            new_signature,
+        };
+        client.finish_rekey(finish).await.map(drop)
+    }
 }
 
 /// Connects by a door of the node port.
-async fn dial(sandbox: &Sandbox, door: &str, shown: Option<&Identity>) -> Channel {
+pub(crate) async fn dial(sandbox: &Sandbox, door: &str, shown: Option<&Identity>) -> Channel {
     let ca = std::fs::read_to_string(sandbox.path("hub/trust/ca.cert.pem")).unwrap();
     let name = format!("{door}{}.cortex.internal", sandbox.hub.id().to_string().replace('_', "-"));
     let mut tls =
@@ -126,7 +150,11 @@ fn pem_of(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
-async fn token(sandbox: &Sandbox, channel: Channel, member: &Member) -> Result<String, Status> {
+pub(crate) async fn token(
+    sandbox: &Sandbox,
+    channel: Channel,
+    member: &Member,
+) -> Result<String, Status> {
     let mut client = TokenServiceClient::new(channel);
     let node_id = member.id.to_string();
     let ask = v1::RequestChallengeRequest { node_id: node_id.clone() };
@@ -144,7 +172,11 @@ fn with<T>(token: &str, body: T) -> Request<T> {
 }
 
 /// What each call of the orchestrator answers to a token, and a message that names `named`.
-async fn calls(channel: Channel, token: &str, named: NodeId) -> Vec<(&'static str, Code)> {
+pub(crate) async fn calls(
+    channel: Channel,
+    token: &str,
+    named: NodeId,
+) -> Vec<(&'static str, Code)> {
     let mut client = AgentOrchestratorClient::new(channel);
     let node_id = named.to_string();
     let registration =
@@ -167,7 +199,12 @@ fn staying_open<T: Send + 'static>(message: T) -> impl futures::Stream<Item = T>
 }
 
 /// What a control stream answers whose proof is signed with this key.
-async fn stream(sandbox: &Sandbox, channel: Channel, token: &str, prover: &Member) -> Code {
+pub(crate) async fn stream(
+    sandbox: &Sandbox,
+    channel: Channel,
+    token: &str,
+    prover: &Member,
+) -> Code {
     use v1::hub_message::Body as Down;
     use v1::node_message::Body as Up;
     let mut client = AgentOrchestratorClient::new(channel);

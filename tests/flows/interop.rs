@@ -20,6 +20,7 @@ use cortex_hub_lib::Change;
 use cortex_hub_lib::Follow;
 use cortex_hub_lib::OutputCursor;
 use cortex_hub_lib::TaskAssistant;
+use cortex_hub_lib::trust::Purpose;
 use tokio::process::Child;
 use tokio::process::Command;
 
@@ -72,7 +73,7 @@ async fn the_published_vector_holds_in_python() {
     let output = wait(node_py().arg("--self-test").output()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("1880 flipped bits refused"), "{text}");
+    assert!(text.contains("1880 and 1472 flipped bits refused"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,6 +136,21 @@ async fn a_python_node_says_nothing_to_a_hub_that_is_not_pinned() {
     assert!(!output.status.success() && errors.contains("ca_spki_sha256 pins"), "{errors}");
     let invites = sandbox.hub.invites(&sandbox.who).await.unwrap();
     assert_eq!(invites[0].fate, Fate::Open);
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_node_follows_when_all_keys_are_replaced() {
+    let sandbox = Sandbox::start().await;
+    let config = sandbox.invite("py").await;
+    let node = start(&sandbox, &config, 2).await;
+    let assistant = assistant(&sandbox).await;
+    for purpose in Purpose::ALL {
+        sandbox.rotate(purpose, 1).await;
+        let run = assistant.dispatch_single("py", TaskSpec::argv(["true"]));
+        assert_eq!(wait(run).await.unwrap().task.outcome, Some(Outcome::Exited { code: 0 }));
+    }
+    assert!(ended(node).await.success());
     sandbox.stop().await;
 }
 

@@ -17,6 +17,7 @@ use cortex_hub_lib::AuditFilter;
 use cortex_hub_lib::OutputCursor;
 use cortex_node_lib::Status;
 
+use crate::certificates::copy;
 use crate::sandbox::RunningNode;
 use crate::sandbox::Sandbox;
 use crate::sandbox::wait;
@@ -57,6 +58,8 @@ async fn row_11_a_removed_node_is_cut_off_at_once_and_still_after_a_restart() {
     let node = sandbox.node("lab").await;
     let id = node.node.id().unwrap();
     let (task, pid) = start_stubborn(&sandbox, &node).await;
+    // Somebody has a backup of the node, keys and all.
+    copy(&sandbox.path("lab-data"), &sandbox.path("backup-data"));
     let asked = Instant::now();
     sandbox.hub.amend_node(&sandbox.who, "lab", vec![NodeChange::Retire]).await.unwrap();
     gone(pid).await;
@@ -73,6 +76,10 @@ async fn row_11_a_removed_node_is_cut_off_at_once_and_still_after_a_restart() {
     let filter = AuditFilter { action: Some(Action::NodeRemove), limit: 9, ..Default::default() };
     let records = sandbox.hub.audit(&sandbox.who, filter).await.unwrap();
     assert_eq!(records.len(), 1, "{records:?}");
+    let config = sandbox.path("lab.yaml");
+    let backup = sandbox.launch(&config, "backup", |builder| builder);
+    assert_eq!(backup.ended().await.expect_err("it stays removed").code(), "node_revoked");
+    assert!(!sandbox.path("backup-data").join("identity.key").exists());
     sandbox.stop().await;
 }
 

@@ -123,6 +123,16 @@ impl Sandbox {
         self.dir.path().join(name)
     }
 
+    /// An admin.
+    pub(crate) fn admin(&self) -> Principal {
+        Principal::full(UserId::generate(), Role::Admin)
+    }
+
+    /// The port that nodes dial.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A principal whom the hub has never seen.
     pub(crate) fn stranger(&self) -> Principal {
         Principal::full(UserId::generate(), Role::Member)

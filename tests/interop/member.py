@@ -9,8 +9,9 @@ import logging
 import os
 import secrets
 import socket
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 import yaml
@@ -18,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import bundle
 from envelope import enrolment_proof, parse_id, token_proof
 from protocol import PB
 
@@ -56,6 +58,7 @@ class HubConfig(NamedTuple):
     address: str
     server_name: str
     authorities: bytes
+    anchor: bytes
     invite: str
 
     @classmethod
@@ -69,11 +72,12 @@ class HubConfig(NamedTuple):
         if not pinned:
             raise SystemExit("no certificate in hub.ca_pem has a key that hub.ca_spki_sha256 pins")
         address = f"{hub['server_host']}:{hub['grpc_port']}"
-        invite = written.get("invite", "")
-        return cls(parse_id("hub", hub["id"]), address, hub["server_name"], b"".join(pinned), invite)
+        anchor, invite = bytes.fromhex(hub["trust_anchor"]), written.get("invite", "")
+        known = (address, hub["server_name"], b"".join(pinned), anchor, invite)
+        return cls(parse_id("hub", hub["id"]), *known)
 
-    def dial(self) -> grpc.aio.Channel:
-        """A channel that speaks only to a hub whose certificate a pinned authority signed."""
+    def dial(self, authorities: bytes) -> grpc.aio.Channel:
+        """A channel that speaks only to a hub whose certificate one of these authorities signed."""
         options = [
             ("grpc.ssl_target_name_override", self.server_name),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -81,7 +85,7 @@ class HubConfig(NamedTuple):
             ("grpc.keepalive_time_ms", 10_000),
             ("grpc.keepalive_timeout_ms", 10_000),
         ]
-        credentials = grpc.ssl_channel_credentials(root_certificates=self.authorities)
+        credentials = grpc.ssl_channel_credentials(root_certificates=authorities)
         return grpc.aio.secure_channel(self.address, credentials, options)
 
 
@@ -95,6 +99,7 @@ class Identity:
 
     def __init__(self, folder: Path, hub: HubConfig):
         self.hub, self._member_file = hub, folder / "member.json"
+        self._bundle_file = folder / "trust.bundle"
         key_file = folder / "identity.key"
         if not key_file.exists():
             write_new(key_file, secrets.token_bytes(32))
@@ -102,6 +107,39 @@ class Identity:
         self.member = None
         if self._member_file.exists():
             self.member = json.loads(self._member_file.read_text())
+        self.bundle = None
+        if self._bundle_file.exists():
+            kept = self._bundle_file.read_bytes()
+            self.bundle = bundle.verify(kept[64:], kept[:64], hub.anchor, hub.id, self.node, None)
+
+    def trust(self, told: Any) -> bool:
+        """Trusts what a bundle says and keeps it, unless that is the case already."""
+        known = (self.hub.anchor, self.hub.id, self.node, self.bundle)
+        newest = bundle.verify(told.bundle, told.signature, *known)
+        if newest == self.bundle:
+            return False
+        draft = self._bundle_file.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        write_new(draft, told.signature + told.bundle)
+        draft.replace(self._bundle_file)
+        self.bundle = newest
+        return True
+
+    def authorities(self) -> bytes:
+        """Those whose signature on the hub's certificate counts now, as PEM."""
+        if self.bundle is None:
+            return self.hub.authorities
+        now_ms = time.time_ns() // 1_000_000
+        good = [one.key for one in self.bundle.authorities if one.is_accepted(now_ms)]
+        certificates = map(x509.load_der_x509_certificate, good)
+        return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
+
+    def task_keys(self) -> list[bytes]:
+        """The keys that may sign for the node now."""
+        if self.bundle is None:
+            return [bytes.fromhex(key) for key in self.member["task_keys"]]
+        now_ms = time.time_ns() // 1_000_000
+        return [one.key for one in self.bundle.task_keys if one.is_accepted(now_ms)]
 
     @property
     def node_id(self) -> str:
@@ -147,7 +185,7 @@ class Identity:
 
     def erase(self) -> None:
         """The hub has removed this node: nothing of it stays."""
-        for name in ("member.json", "identity.key"):
+        for name in ("member.json", "identity.key", "trust.bundle"):
             self._member_file.with_name(name).unlink(missing_ok=True)
 
     async def token(self, channel: grpc.aio.Channel) -> str:

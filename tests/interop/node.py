@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""A Cortex node in another language, written from the .proto files and docs/design/envelope.md.
+"""A Cortex node in another language, written from the .proto files and docs/design.
 
 It enrols with the invite of a node.yaml, keeps the control stream open, and runs programs with
-arguments inside the hub's policy; it has no command lines, no skills and no policy of its own.
+arguments inside the hub's policy; it has no command lines, no skills and no policy of its own. It
+follows when the hub replaces its keys, as long as it knows the authority when it dials.
 Linux, Python 3.11; `scripts/setup` installs what it imports.
 
-`envelope.py` has what is signed, `receipt.py` what the node countersigns, `member.py` who the node is, `attempt.py` what it runs; here is
+`envelope.py` and `bundle.py` have what is signed, `receipt.py` what the node countersigns, `member.py` who the node is,
+`attempt.py` what it runs; here is
 its life: connect, obey what is verified, report until it is stored.
 """
 
@@ -30,6 +32,7 @@ import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import DecodeError
 
+import bundle
 from attempt import Attempt
 from envelope import Envelope, Expected, Kind, Refusal, format_id, key_id, self_test, stream_proof, verify
 from member import CALL_TIMEOUT, VERSION, HubConfig, Identity, write_new
@@ -38,6 +41,7 @@ from receipt import Mandate, countersign
 from receipt import self_test as receipt_self_test
 
 POLICY_TYPE, TASK_TYPE = "cortex.v1.SandboxPolicy", "cortex.v1.TaskRequest"
+BUNDLE_TYPE = "cortex.v1.TrustBundle"
 CONTROL_TYPE = "cortex.v1.ControlRequest"
 AFTER_RESTART = (1 << 63) - 1  # The report's number, as envelope.md says.
 BATCH_REPORTS, BATCH_BYTES = 256, 512 << 10
@@ -74,7 +78,7 @@ class Node:
         delay = 0.5
         while not self.stopping.is_set():
             try:
-                async with self.hub.dial() as channel:
+                async with self.hub.dial(self.identity.authorities()) as channel:
                     await self.identity.enrol(channel)
                     await self.converse(channel)
                 delay = 0.5
@@ -101,6 +105,7 @@ class Node:
             ),
             metadata=metadata, timeout=CALL_TIMEOUT,
         )  # fmt: skip
+        self.identity.trust(configuration.bundle)
         self.configure(configuration.policy)
         stream = stub.TaskStream(metadata=metadata)
         nonce = (await expect(stream, "challenge")).nonce
@@ -109,7 +114,9 @@ class Node:
         signature = self.identity.key.sign(proof)
         prove = PB.StreamProof(boot_id=self.boot, generation=generation, signature=signature)
         await stream.write(PB.NodeMessage(proof=prove))
-        self.epoch, self.last_sequence = (await expect(stream, "opened")).epoch, 0
+        opened = await expect(stream, "opened")
+        self.epoch, self.last_sequence = opened.epoch, 0
+        self.identity.trust(opened.bundle)
         known = [
             PB.AttemptStatus(task_id=task_id, attempt=number, started=attempt.started)
             for (task_id, number), attempt in self.attempts.items()
@@ -146,10 +153,16 @@ class Node:
         raise ConnectionError("the hub ended the stream")
 
     async def send(self, stream: Any) -> None:
-        """Sends each report once on this stream; what is not acknowledged goes up the next one."""
+        """Sends each report once on this stream, and which trust bundle the node has; what is not
+        acknowledged goes up the next one."""
         sent: dict[tuple[str, int], int] = {}
+        adopted = None
         while True:
             self.news.clear()
+            if adopted != self.identity.bundle:
+                adopted = self.identity.bundle
+                told = PB.TrustAdopted(serial=adopted.serial)
+                await stream.write(PB.NodeMessage(adopted=told))
             batch, size = [], 0
             for key, attempt in self.attempts.items():
                 for report in attempt.reports:
@@ -212,7 +225,7 @@ class Node:
 
     def verify(self, sealed: Any, epoch: int, last_sequence: int) -> Envelope:
         """Verifies raw bytes; nothing of the payload is decoded before."""
-        public = [bytes.fromhex(key) for key in self.identity.member["task_keys"]]
+        public = self.identity.task_keys()
         keys = {key_id(key): Ed25519PublicKey.from_public_bytes(key) for key in public}
         now_ms = time.time_ns() // 1_000_000
         expected = Expected(
@@ -240,6 +253,9 @@ class Node:
             self.control(PB.ControlRequest.FromString(sealed.payload))
         elif told.kind == Kind.TASK and key not in self.attempts and told.attempt:
             self.start(told, sealed)
+        elif told.kind == Kind.CONTROL and told.payload_type == BUNDLE_TYPE:
+            if self.identity.trust(PB.TrustBundle.FromString(sealed.payload)):
+                self.news.set()
 
     def control(self, order: Any) -> None:
         """The node was locked or removed: everything ends at once; a removed one erases itself."""
@@ -365,7 +381,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     if arguments.self_test:
         receipt_self_test()
-        print(f"the vectors hold; {self_test()} flipped bits refused")
+        print(f"the vectors hold; {self_test()} and {bundle.self_test()} flipped bits refused")
     elif arguments.config and arguments.data_dir:
         asyncio.run(serve(arguments))
     else:

@@ -10,6 +10,7 @@ pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod shell;
 pub(crate) mod task;
+pub(crate) mod trust;
 pub(crate) mod value;
 
 use std::path::PathBuf;
@@ -138,6 +139,8 @@ pub(crate) enum Command {
     Shell(shell::ShellArgs),
     /// Join a terminal that is open already.
     Attach(shell::AttachArgs),
+    /// Say which nodes could take a task, and why the others cannot.
+    Explain(exec::ExplainArgs),
     /// Look at tasks, wait for them, cancel them.
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -157,6 +160,9 @@ pub(crate) enum Command {
     Token(account::TokenCommand),
     /// Sign in to a hub and remember it as a context; look after your sign-ins.
     Login(account::LoginGroup),
+    /// Look at the hub's own keys, replace them without stopping work.
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// Sign out and forget the tokens of the context.
     Logout,
     /// Print who you are to the hub.
@@ -229,6 +235,8 @@ pub(crate) struct NodeGlobals {
 pub(crate) enum NodeProgramCommand {
     /// Enrol if needed, connect, run tasks until told to stop.
     Run(node::RunArgs),
+    /// Replace the key with which the node proves who it is, while the node is stopped.
+    RotateIdentity(node::RotateArgs),
     /// Print the node's configuration.
     #[command(subcommand)]
     Config(node::NodeConfigCommand),

@@ -6,6 +6,7 @@ mod context;
 mod doctor;
 mod event;
 mod exec;
+mod explain;
 mod hub;
 mod invite;
 mod login;
@@ -17,6 +18,7 @@ pub(crate) mod setup;
 mod shell;
 mod task;
 mod token;
+mod trust;
 mod user;
 
 use crate::args::Command;
@@ -38,6 +40,7 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::Exec(args) => exec::run(program, args).await,
         Command::Shell(args) => shell::run(program, args).await,
         Command::Attach(args) => shell::attach(program, args).await,
+        Command::Explain(args) => explain::run(program, args).await,
         Command::Task(command) => task::run(program, command).await,
         Command::Session(command) => session::run(program, command).await,
         Command::Events(args) => event::run(program, args).await,
@@ -45,6 +48,7 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::User(command) => user::run(program, command).await,
         Command::Token(command) => token::run(program, command).await,
         Command::Login(group) => login::run(program, group).await,
+        Command::Trust(command) => trust::run(program, command).await,
         Command::Logout => login::logout(program).await,
         Command::Whoami => login::whoami(program).await,
         Command::Context(command) => context::run(program, command),

@@ -62,6 +62,7 @@ impl Program {
 /// Runs `cortex-cli` with this process's arguments to its end.
 #[must_use]
 pub fn run_cli() -> ExitCode {
+    keep_out_of_cores();
     let cli = match parse::<Cli>() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -73,12 +74,25 @@ pub fn run_cli() -> ExitCode {
 /// Runs `cortex-node` with this process's arguments to its end.
 #[must_use]
 pub fn run_node() -> ExitCode {
+    keep_out_of_cores();
     let cli = match parse::<NodeCli>() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     let program = Program::new(cli.globals.into());
     finish(&program, run_node_command(&program, cli.command))
+}
+
+/// Makes this process leave no core dump, since keys and tokens are in its memory; and no other
+/// process of the same user may read that memory. Programs that it starts are not affected.
+fn keep_out_of_cores() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::DumpableBehavior;
+        use rustix::process::set_dumpable_behavior;
+        // Every Linux has it, and a program that cannot be started helps nobody.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }
 
 fn run_command(program: &Program, command: Command) -> Result<Exit> {
@@ -103,6 +117,7 @@ fn run_command(program: &Program, command: Command) -> Result<Exit> {
 fn run_node_command(program: &Program, command: NodeProgramCommand) -> Result<Exit> {
     match command {
         NodeProgramCommand::Run(args) => command::node_run::run(program, &args),
+        NodeProgramCommand::RotateIdentity(args) => command::node_run::rotate(program, &args),
         NodeProgramCommand::Config(NodeConfigCommand::Show(args)) => {
             command::config::show_node(program, &args.config, args.origin)
         }
@@ -123,7 +138,10 @@ fn finish(program: &Program, result: Result<Exit>) -> ExitCode {
 }
 
 /// One thread: a client command waits more than it works, and starting threads takes its time.
-fn small_runtime() -> Result<Runtime> {
+///
+/// # Errors
+/// The system gives no threads.
+pub(crate) fn small_runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -24,6 +24,7 @@ use crate::id::HubId;
 use crate::id::NodeId;
 use crate::id::SessionId;
 use crate::id::TaskId;
+use crate::layout::Reader;
 use crate::timestamp::Timestamp;
 
 /// First bytes of every envelope; a new layout gets a new one.
@@ -160,7 +161,7 @@ impl Envelope {
     /// Reads the bytes back; `None` where they are not exactly one envelope.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader { rest: bytes };
+        let mut reader = Reader::new(bytes);
         if reader.array::<15>()? != *DOMAIN {
             return None;
         }
@@ -178,11 +179,11 @@ impl Envelope {
             expires_at: Timestamp::from_millis(i64::from_be_bytes(reader.array()?)),
             nonce: reader.array()?,
             policy: reader.array()?,
-            payload_type: reader.text()?,
+            payload_type: String::from_utf8(reader.bytes(MAX_TYPE_LEN)?.to_vec()).ok()?,
             payload_len: u64::from_be_bytes(reader.array()?),
             payload_digest: reader.array()?,
         };
-        reader.rest.is_empty().then_some(envelope)
+        reader.is_done().then_some(envelope)
     }
 
     /// Signs the envelope; `key` must be the one that `self.key` names.
@@ -191,27 +192,5 @@ impl Envelope {
         let envelope = self.to_bytes();
         let signature: Signature = key.sign(&envelope);
         Signed { envelope, signature: signature.to_bytes() }
-    }
-}
-
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(*head)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let len = usize::try_from(u32::from_be_bytes(self.array()?)).ok()?;
-        if len > MAX_TYPE_LEN || len > self.rest.len() {
-            return None;
-        }
-        let (head, rest) = self.rest.split_at(len);
-        self.rest = rest;
-        String::from_utf8(head.to_vec()).ok()
     }
 }

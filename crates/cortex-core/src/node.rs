@@ -1,5 +1,6 @@
 //! A node as the hub knows it: who owns it, what it can do, and whether it is there.
 
+mod identity;
 mod join;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,10 @@ use crate::id::NodeId;
 use crate::id::UserId;
 use crate::timestamp::Timestamp;
 
+pub use identity::FormerKey;
+pub use identity::IdentityKey;
+pub use identity::MAX_IDENTITY_KEYS;
+pub use identity::Rekey;
 pub use join::JoinState;
 pub use join::Renewal;
 pub use join::Stale;
@@ -42,6 +47,9 @@ pub struct Node {
     pub grants: BTreeMap<UserId, Grant>,
     /// The Ed25519 key with which it proves who it is.
     pub identity: [u8; 32],
+    /// The keys that it had before this one, the oldest first.
+    #[serde(default)]
+    pub former_keys: Vec<FormerKey>,
     /// Labels given by its owner.
     pub labels: BTreeMap<String, String>,
     /// Whether it may connect and work.

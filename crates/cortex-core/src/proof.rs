@@ -74,6 +74,25 @@ pub fn renewal(
     out
 }
 
+/// Bytes that prove possession of the identity key and of the one that is to take its place: each
+/// signs all of them. The layout is drawn in `docs/design/identity.md`.
+#[must_use]
+pub fn identity_change(
+    hub: HubId,
+    node: NodeId,
+    challenge: &[u8; CHALLENGE_LEN],
+    from: &[u8; 32],
+    to: &[u8; 32],
+) -> Vec<u8> {
+    let mut out = b"cortex/identity/v1\0".to_vec();
+    out.extend_from_slice(hub.as_bytes());
+    out.extend_from_slice(node.as_bytes());
+    out.extend_from_slice(challenge);
+    out.extend_from_slice(from);
+    out.extend_from_slice(to);
+    out
+}
+
 /// Bytes that prove possession of the identity key when a control stream is opened.
 #[must_use]
 pub fn stream(
@@ -112,12 +131,35 @@ mod tests {
             enrolment(&claim),
             token(hub, node, &[5; 32]),
             renewal(hub, node, &[5; 32], 1, b""),
+            identity_change(hub, node, &[5; 32], &[6; 32], &[7; 32]),
             stream(hub, node, &[5; 32], boot, 1),
         ];
-        assert_eq!(proofs.each_ref().map(Vec::len), [17 + 16 * 2 + 32 * 3 + 4 + 3, 80, 120, 106]);
+        let lengths = [17 + 16 * 2 + 32 * 3 + 4 + 3, 80, 120, 147, 106];
+        assert_eq!(proofs.each_ref().map(Vec::len), lengths);
         for (at, proof) in proofs.iter().enumerate() {
             let others = proofs.iter().enumerate().filter(|(other, _)| *other != at);
             assert!(others.into_iter().all(|(_, other)| !other.starts_with(&proof[..15])));
         }
+    }
+
+    #[test]
+    fn the_published_change_of_a_key_holds() {
+        use ed25519_dalek::Signer as _;
+        let keys = [8, 9].map(|seed| ed25519_dalek::SigningKey::from_bytes(&[seed; 32]));
+        let [from, to] = keys.each_ref().map(|key| key.verifying_key().to_bytes());
+        let (hub, node) = (HubId::from_bytes([1; 16]), NodeId::from_bytes([2; 16]));
+        let bytes = identity_change(hub, node, &[5; 32], &from, &to);
+        assert_eq!(
+            hex::encode(Sha256::digest(&bytes)),
+            "1c3b9eb7fa774aa6c44d6dc285aea93721f093a269ae291b2fbf10848b318a30"
+        );
+        let signatures = keys.each_ref().map(|key| hex::encode(key.sign(&bytes).to_bytes()));
+        let expected = [
+            "c343cec157b98f90f2fc1d189c064ae880d8af594c89f073261b3bd77fc1fa6d\
+             897489b0007e2ec750e2a8ad50a57365e48efbe693e3823493379d2208aab309",
+            "f6e7f47ae4c8a64ba3b22a031d93bc5fe505db207cf7d5e3601f8f7af9e19e4b\
+             dd8e8cb067b7c0298ea5f4d7b0780525d9d73883780b70d7c78a1bef28287c06",
+        ];
+        assert_eq!(signatures, expected);
     }
 }

@@ -19,6 +19,7 @@ use crate::node::Admission;
 use crate::node::Grant;
 use crate::node::Node;
 use crate::node::Presence;
+use crate::node::Rekey;
 use crate::node::Renewal;
 use crate::node::Sighting;
 use crate::node::Suspicion;
@@ -82,7 +83,10 @@ pub trait NodeRegistry: Send + Sync + std::fmt::Debug {
     /// `NotFound`: no such node, or a grant to take back that was never given. `Exists`: another
     /// live node of the owner has the new name. `Precondition`: the node is retired. `Invalid` or
     /// `Exhausted`: a grant that cannot be given. Of a renewal, `Denied`: the node is locked;
-    /// `Conflict`, code `generation_stale`: it was made already, for another key.
+    /// `Conflict`, code `generation_stale`: it was made already, for another key. Of a change of the
+    /// identity key, `Denied`: the node is locked; `Conflict`, code `identity_stale`: the key has
+    /// been replaced by another one; `Invalid`, code `identity_reused`; `Exhausted`, code
+    /// `too_many_identity_keys`.
     ///
     /// # Cancel safety
     /// If the future is dropped, the changes may or may not be stored.
@@ -140,6 +144,9 @@ pub enum NodeChange {
     Suspect(Suspicion),
     /// Moves its join state on; of several that start from one generation, one succeeds.
     Renew(Renewal),
+    /// Replaces its identity key and keeps the former one in mind; of several that start from one
+    /// key, one succeeds.
+    Rekey(Rekey),
     /// Removes it for ever: its id is kept so that it is never used again.
     Retire,
     /// Shares it with a user, or changes for what it is shared with them.

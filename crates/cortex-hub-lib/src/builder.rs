@@ -160,6 +160,7 @@ impl HubBuilder {
         self.config.tls.check().map_err(|reason| {
             Error::new(ErrorKind::Invalid, "build hub", reason).with_code("bad_config")
         })?;
+        self.config.rotation.validate()?;
         let config = self.config;
         let store = Store::open(&config.data_dir).await?;
         let mut names = config.alternative_names.clone();
@@ -299,6 +300,7 @@ async fn sweep(hub: Hub, ending: CancellationToken) {
         }
         let now = clock::now();
         hub.end_silent_links(now);
+        hub.end_taints(now).await;
         hub.dispatch().sweep(now).await;
     }
 }

@@ -2,6 +2,7 @@
 //! environment.
 
 mod load;
+mod rotation;
 mod tls;
 
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ pub use load::ENV_PREFIX;
 pub use load::Loaded;
 pub use load::Origin;
 pub use load::load;
+pub use rotation::Rotation;
 pub use tls::NodeTls;
 pub use tls::Tls;
 
@@ -45,6 +47,8 @@ pub struct HubConfig {
     pub policy: SandboxPolicy,
     /// Limits.
     pub limits: Limits,
+    /// How keys are replaced.
+    pub rotation: Rotation,
 }
 
 /// Limits of a hub.
@@ -78,6 +82,7 @@ impl Default for HubConfig {
             tls: Tls::default(),
             policy: SandboxPolicy::permissive(),
             limits: Limits::default(),
+            rotation: Rotation::default(),
         }
     }
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use cortex_core::id::BootId;
 use cortex_core::id::NodeId;
@@ -69,6 +71,8 @@ pub(crate) enum Up {
     Reports(Vec<Report>),
     /// Attempts have got their input up to these numbers.
     Given(Vec<Ack>),
+    /// The node trusts what the bundle of this serial says.
+    Adopted(u64),
     /// The node leaves on purpose.
     Leaving(String),
 }
@@ -84,6 +88,8 @@ pub(crate) enum CloseReason {
     Removed,
     /// The hub shuts down.
     Shutdown,
+    /// The node's identity key was replaced; the stream was opened with the old one.
+    Rekeyed,
     /// Nothing was heard for too long.
     Silent,
     /// The node broke the protocol.
@@ -107,6 +113,7 @@ impl CloseReason {
             CloseReason::Locked => "the node was locked",
             CloseReason::Removed => "the node was removed",
             CloseReason::Shutdown => "the hub shuts down",
+            CloseReason::Rekeyed => "the node's identity key was replaced",
             CloseReason::Silent => "no heartbeat came for too long",
             CloseReason::Protocol(fault) => fault,
         }
@@ -132,6 +139,8 @@ pub(crate) struct Link {
     /// Cancelled when the stream is to end or has ended.
     pub(crate) closed: CancellationToken,
     reason: OnceLock<CloseReason>,
+    /// Serial of the newest bundle that the node has adopted; 0 before it said so.
+    adopted: AtomicU64,
     sender: mpsc::Sender<Down>,
     live: Mutex<Live>,
 }
@@ -166,6 +175,7 @@ impl Link {
             boot,
             closed: CancellationToken::new(),
             reason: OnceLock::new(),
+            adopted: AtomicU64::new(0),
             sender,
             live: Mutex::new(Live { node, last_seen: now, health: None }),
         };
@@ -206,6 +216,16 @@ impl Link {
         if health.is_some() {
             live.health = health;
         }
+    }
+
+    /// Records that the node trusts what a bundle says.
+    pub(crate) fn adopt(&self, serial: u64) {
+        self.adopted.fetch_max(serial, Ordering::Relaxed);
+    }
+
+    /// Whether the node trusts what the bundle of this serial says.
+    pub(crate) fn has_adopted(&self, serial: u64) -> bool {
+        self.adopted.load(Ordering::Relaxed) >= serial
     }
 
     /// Whether tasks may go down it: it has not ended, and its node may work.

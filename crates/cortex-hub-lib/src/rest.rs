@@ -24,6 +24,7 @@ mod nodes;
 mod openapi;
 mod origin;
 mod output;
+mod placement;
 mod ring;
 mod sessions;
 mod sse;
@@ -33,6 +34,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trust;
 mod users;
 
 use std::sync::Arc;

@@ -25,7 +25,7 @@ pub(crate) async fn serve_grpc(
     shutdown: CancellationToken,
 ) -> Result<()> {
     let routes = grpc::routes(&hub).await?;
-    let doors = Doors::for_nodes(hub.id(), hub.trust().authority(), hub.config().tls.nodes)?;
+    let doors = Doors::for_nodes(hub.id(), hub.trust().authority(), hub.config().tls.nodes);
     let incoming = tls::incoming(listener, Arc::new(doors), HandshakeLimits::default());
     Server::builder()
         .max_frame_size(1 << 20)

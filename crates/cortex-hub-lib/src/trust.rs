@@ -13,6 +13,7 @@ pub mod invites;
 mod master;
 pub mod node_certificate;
 pub mod outside;
+mod rings;
 pub mod signing;
 pub mod token;
 pub mod vault;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 
 use cortex_core::Result;
 use cortex_core::id::HubId;
+use cortex_core::ring::Act;
+use cortex_core::ring::Phase;
 use cortex_core::timestamp::Timestamp;
 
 pub use authority::Authority;
@@ -29,16 +32,42 @@ pub use challenge::Challenges;
 pub use door::Doors;
 pub use invites::Invites;
 pub use outside::OutsideCertificate;
+pub use rings::ParsePurposeError;
+pub use rings::Purpose;
 pub use signing::TaskSigner;
 pub use token::Tokens;
 pub use vault::Vault;
 
+pub(crate) use rings::Step;
+
+/// A ring, for those who look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingState {
+    /// What its keys are for.
+    pub purpose: Purpose,
+    /// Its keys, the active one first.
+    pub keys: Vec<KeyState>,
+    /// What a rotation does next.
+    pub next: Act,
+}
+
+/// A key of a ring, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyState {
+    /// Its number in the ring.
+    pub number: u32,
+    /// Where it stands in its life.
+    pub phase: Phase,
+    /// Of an authority: SHA-256 of its public key.
+    pub pin: Option<[u8; 32]>,
+}
+
 /// The parts of a hub's trust, made from one vault.
 #[derive(Debug)]
 pub struct Trust {
-    hub: HubId,
+    vault: Vault,
     authority: Arc<Authority>,
-    signer: TaskSigner,
+    signer: Arc<TaskSigner>,
     tokens: Arc<Tokens>,
     challenges: Challenges,
     invites: Invites,
@@ -53,28 +82,28 @@ impl Trust {
     /// # Errors
     /// Those of [`Vault::open`] and [`Authority::new`].
     pub fn open(data_dir: &Path, names: &[String], now: Timestamp) -> Result<Self> {
-        Self::new(&Vault::open(data_dir, now)?, names, now)
+        Self::new(Vault::open(data_dir, now)?, names, now)
     }
 
     /// Makes the parts from an open vault.
     ///
     /// # Errors
     /// Those of [`Authority::new`]; `Internal` where the system gives no random bytes.
-    pub fn new(vault: &Vault, names: &[String], now: Timestamp) -> Result<Self> {
+    pub fn new(vault: Vault, names: &[String], now: Timestamp) -> Result<Self> {
         Ok(Self {
-            hub: vault.hub(),
-            authority: Arc::new(Authority::new(vault, names, now)?),
-            signer: TaskSigner::new(vault)?,
-            tokens: Arc::new(Tokens::new(vault)?),
+            authority: Arc::new(Authority::new(&vault, names, now)?),
+            signer: Arc::new(TaskSigner::new(&vault)?),
+            tokens: Arc::new(Tokens::new(&vault)?),
             challenges: Challenges::default(),
-            invites: Invites::new(vault),
+            invites: Invites::new(&vault),
+            vault,
         })
     }
 
     /// The hub's id, made at its first start.
     #[must_use]
     pub fn hub(&self) -> HubId {
-        self.hub
+        self.vault.hub()
     }
 
     /// The certificate authority and the server certificate.
@@ -85,7 +114,7 @@ impl Trust {
 
     /// The keys that sign what nodes are told.
     #[must_use]
-    pub fn signer(&self) -> &TaskSigner {
+    pub fn signer(&self) -> &Arc<TaskSigner> {
         &self.signer
     }
 
@@ -105,6 +134,51 @@ impl Trust {
     #[must_use]
     pub fn invites(&self) -> &Invites {
         &self.invites
+    }
+
+    /// Takes a step of a rotation; once this returns `Ok`, it survives a crash. Blocks.
+    ///
+    /// # Errors
+    /// Those of [`Vault::turn`]; `Internal` where no server certificate can be issued: the next
+    /// start does it.
+    pub(crate) fn turn(&self, step: &Step, now: Timestamp) -> Result<()> {
+        self.vault.turn(step, now)?;
+        if step.purpose == Purpose::Ca {
+            self.authority.renew(now)?;
+        }
+        Ok(())
+    }
+
+    /// The serial of the newest bundle.
+    pub(crate) fn serial(&self) -> u64 {
+        self.vault.rings().serial.into()
+    }
+
+    /// The keys of both rings.
+    pub(crate) fn rings(&self) -> Vec<RingState> {
+        let rings = self.vault.rings();
+        let ca = rings.ca.members().map(|(member, phase)| KeyState {
+            number: member.number,
+            phase,
+            pin: Some(member.key.pin()),
+        });
+        let signing = rings.signing.members().map(|(member, phase)| KeyState {
+            number: member.number,
+            phase,
+            pin: None,
+        });
+        let state = |purpose, keys, next| RingState { purpose, keys, next };
+        vec![
+            state(Purpose::Ca, ca.collect(), rings.ca.next_act()),
+            state(Purpose::Signing, signing.collect(), rings.signing.next_act()),
+        ]
+    }
+
+    /// The rings whose tainted key's time is over.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Vec<Purpose> {
+        let rings = self.vault.rings();
+        let is_over = |purpose: &Purpose| rings.tainted_until(*purpose).is_some_and(|at| at <= now);
+        Purpose::ALL.into_iter().filter(is_over).collect()
     }
 }
 

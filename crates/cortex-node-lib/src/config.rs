@@ -4,6 +4,7 @@
 //! code. A value comes from the environment, else from the file, else it is the default;
 //! [`Loaded::origins`] says which.
 
+mod anchor;
 mod environment;
 mod file;
 mod invite;
@@ -23,6 +24,8 @@ use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::policy::SandboxPolicy;
 
+pub use anchor::Anchor;
+pub use anchor::ParseAnchorError;
 pub use environment::Environment;
 pub use invite::InviteToken;
 pub use invite::ParseInviteError;
@@ -59,6 +62,9 @@ pub struct HubConfig {
     pub ca_spki_sha256: Vec<Pin>,
     /// Certificates of the authority, PEM, in addition to those that the hub presents.
     pub ca_pem: Option<String>,
+    /// The key that signs whom the node trusts once it has enrolled. Without it, the node does not
+    /// notice when the hub replaces its keys, and must then enrol anew.
+    pub trust_anchor: Option<Anchor>,
 }
 
 /// Everything that a node is told before it starts.
@@ -112,6 +118,7 @@ impl HubConfig {
             server_name: default_server_name(id),
             ca_spki_sha256: pins,
             ca_pem: None,
+            trust_anchor: None,
         }
     }
 
@@ -126,6 +133,13 @@ impl HubConfig {
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = name.into();
+        self
+    }
+
+    /// Sets the key that signs whom the node trusts.
+    #[must_use]
+    pub fn trust_anchor(mut self, anchor: Anchor) -> Self {
+        self.trust_anchor = Some(anchor);
         self
     }
 

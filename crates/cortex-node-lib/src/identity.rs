@@ -5,12 +5,15 @@
 //! | file | what |
 //! |---|---|
 //! | `identity.key` | the Ed25519 key, made at the first start; mode 0600 |
-//! | `enrolment.json` | hub, node id, name, task keys, generation and certificate, once enrolled |
+//! | `identity-next.key` | the key that is to take its place, while the hub is asked for that |
+//! | `enrolment.json` | hub, its trust anchor, node id, name, first task keys, generation and certificate, once enrolled |
 //! | `tls-N.key` | the P-256 key of the certificate of generation N; mode 0600 |
+//! | `trust.bundle` | the newest trust bundle, as it was signed: 64 bytes of signature, then the bundle |
 //! | `lock` | locked while a node uses the directory |
 
 mod files;
 mod join;
+mod next_key;
 mod tls_key;
 
 use std::fmt;
@@ -22,8 +25,11 @@ use std::sync::Arc;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::bundle;
+use cortex_core::bundle::Bundle;
 use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
+use ed25519_dalek::SIGNATURE_LENGTH;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::VerifyingKey;
 use serde::Deserialize;
@@ -35,7 +41,9 @@ pub(crate) use join::JoinState;
 pub(crate) use tls_key::TlsKey;
 
 const KEY_FILE: &str = "identity.key";
+const NEXT_KEY_FILE: &str = "identity-next.key";
 const ENROLMENT_FILE: &str = "enrolment.json";
+const BUNDLE_FILE: &str = "trust.bundle";
 const LOCK_FILE: &str = "lock";
 /// The generation that an enrolment begins with.
 const FIRST_GENERATION: u64 = 1;
@@ -48,6 +56,7 @@ pub(crate) struct Identity {
     dir: PathBuf,
     key: Arc<SigningKey>,
     enrolment: Option<Enrolment>,
+    bundle: Option<Arc<Bundle>>,
     _lock: Lock,
 }
 
@@ -74,7 +83,10 @@ pub(crate) struct Enrolment {
     pub(crate) node: NodeId,
     /// The node's name there.
     pub(crate) name: String,
-    /// The keys that sign for this node.
+    /// The key that signs trust bundles; without it, there are none.
+    #[serde(default, with = "anchor", skip_serializing_if = "Option::is_none")]
+    pub(crate) trust_anchor: Option<VerifyingKey>,
+    /// The keys that sign for this node until it gets a bundle.
     #[serde(with = "keys")]
     pub(crate) task_keys: Vec<VerifyingKey>,
     /// Join-state generation, from 1.
@@ -95,16 +107,16 @@ impl Identity {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         files::make_private_dir(dir).map_err(|error| cannot(dir, "make", error))?;
         let lock = lock(dir)?;
-        let key = match files::read_private(&dir.join(KEY_FILE)) {
-            Ok(Some(text)) => read_key(dir, &text)?,
-            Ok(None) => make_key(dir)?,
-            Err(error) => return Err(cannot(&dir.join(KEY_FILE), "read", error)),
+        let key = match read_key(&dir.join(KEY_FILE))? {
+            Some(key) => key,
+            None => make_key(&dir.join(KEY_FILE))?,
         };
         let enrolment = match files::read_private(&dir.join(ENROLMENT_FILE)) {
             Ok(text) => text.map(|text| read_enrolment(dir, &text)).transpose()?,
             Err(error) => return Err(cannot(&dir.join(ENROLMENT_FILE), "read", error)),
         };
-        Ok(Self { dir: dir.to_path_buf(), key: Arc::new(key), enrolment, _lock: lock })
+        let bundle = enrolment.as_ref().map(|known| read_bundle(dir, known)).transpose()?.flatten();
+        Ok(Self { dir: dir.to_path_buf(), key: Arc::new(key), enrolment, bundle, _lock: lock })
     }
 
     /// The directory.
@@ -133,6 +145,22 @@ impl Identity {
         Ok((FIRST_GENERATION, TlsKey::read_or_make(&self.dir, FIRST_GENERATION)?))
     }
 
+    /// The newest trust bundle that was kept before the data directory was opened.
+    #[must_use]
+    pub(crate) fn bundle(&self) -> Option<Arc<Bundle>> {
+        self.bundle.clone()
+    }
+
+    /// Keeps a trust bundle that was verified: once this returns, it survives a crash.
+    ///
+    /// # Errors
+    /// `Denied`: the file cannot be written; the earlier one stays.
+    pub(crate) fn keep_bundle(&self, bundle: &[u8], signature: &[u8]) -> Result<()> {
+        let path = self.dir.join(BUNDLE_FILE);
+        files::write_atomically(&path, &[signature, bundle].concat())
+            .map_err(|error| cannot(&path, "write", error))
+    }
+
     /// Keeps what the node was enrolled as: once this returns, it survives a crash.
     ///
     /// # Errors
@@ -159,9 +187,12 @@ impl Identity {
     /// # Errors
     /// `Denied`: a file cannot be removed.
     pub(crate) fn erase(&self) -> Result<()> {
-        for name in [ENROLMENT_FILE, KEY_FILE, JOURNAL_FILE] {
+        for name in [ENROLMENT_FILE, KEY_FILE, NEXT_KEY_FILE, BUNDLE_FILE, JOURNAL_FILE] {
             let path = self.dir.join(name);
-            files::erase(&path).map_err(|error| cannot(&path, "erase", error))?;
+            // What a crash has left of a new one is erased too.
+            for path in [path.with_extension("new"), path] {
+                files::erase(&path).map_err(|error| cannot(&path, "erase", error))?;
+            }
         }
         TlsKey::erase_all(&self.dir)
     }
@@ -199,28 +230,54 @@ fn lock(dir: &Path) -> Result<Lock> {
     Ok(Lock(file))
 }
 
-fn make_key(dir: &Path) -> Result<SigningKey> {
+/// Makes a key in a file that is not there yet: once this returns, it survives a crash.
+fn make_key(path: &Path) -> Result<SigningKey> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut_slice()).map_err(|error| {
         let message = format!("the system gives no random bytes: {error}");
         Error::new(ErrorKind::Internal, OPERATION, message)
     })?;
     let text = Zeroizing::new(hex::encode(seed.as_slice()));
-    let path = dir.join(KEY_FILE);
-    files::create_private(&path, text.as_bytes()).map_err(|error| cannot(&path, "write", error))?;
+    files::create_private(path, text.as_bytes()).map_err(|error| cannot(path, "write", error))?;
     Ok(SigningKey::from_bytes(&seed))
 }
 
-fn read_key(dir: &Path, text: &[u8]) -> Result<SigningKey> {
+/// Reads the key of a file; `None` where there is no such file.
+fn read_key(path: &Path) -> Result<Option<SigningKey>> {
+    let text = files::read_private(path).map_err(|error| cannot(path, "read", error))?;
+    let Some(text) = text.map(Zeroizing::new) else { return Ok(None) };
     let mut seed = Zeroizing::new([0; 32]);
     hex::decode_to_slice(text.trim_ascii(), seed.as_mut_slice())
-        .map_err(|_| broken(&dir.join(KEY_FILE), "it is no key"))?;
-    Ok(SigningKey::from_bytes(&seed))
+        .map_err(|_| broken(path, "it is no key"))?;
+    Ok(Some(SigningKey::from_bytes(&seed)))
 }
 
 fn read_enrolment(dir: &Path, text: &[u8]) -> Result<Enrolment> {
     serde_json::from_slice(text)
         .map_err(|error| broken(&dir.join(ENROLMENT_FILE), &error.to_string()))
+}
+
+/// The newest trust bundle in a data directory that may be in use.
+///
+/// # Errors
+/// As [`Identity::open`].
+pub(crate) fn look_up_bundle(dir: &Path) -> Result<Option<Arc<Bundle>>> {
+    let path = dir.join(ENROLMENT_FILE);
+    let text = files::read_private(&path).map_err(|error| cannot(&path, "read", error))?;
+    let enrolment = text.map(|text| read_enrolment(dir, &text)).transpose()?;
+    Ok(enrolment.map(|known| read_bundle(dir, &known)).transpose()?.flatten())
+}
+
+fn read_bundle(dir: &Path, enrolment: &Enrolment) -> Result<Option<Arc<Bundle>>> {
+    let path = dir.join(BUNDLE_FILE);
+    let kept = files::read_private(&path).map_err(|error| cannot(&path, "read", error))?;
+    let (Some(kept), Some(anchor)) = (kept, &enrolment.trust_anchor) else { return Ok(None) };
+    let (hub, node) = (enrolment.hub, enrolment.node);
+    let expected = bundle::Expected { anchor, hub, node, held: None };
+    let (signature, bundle) = kept.split_at(kept.len().min(SIGNATURE_LENGTH));
+    bundle::verify(bundle, signature, &expected)
+        .map(|bundle| Some(Arc::new(bundle)))
+        .map_err(|refusal| broken(&path, &refusal.to_string()))
 }
 
 fn cannot(path: &Path, verb: &str, error: std::io::Error) -> Error {
@@ -236,6 +293,30 @@ fn broken(path: &Path, reason: &str) -> Error {
     Error::new(ErrorKind::Precondition, OPERATION, message)
         .with_code("data_dir_broken")
         .with_hint("put the file back from a backup, or enrol anew with an empty data directory")
+}
+
+/// A key that may be missing, as hex text.
+mod anchor {
+    use ed25519_dalek::VerifyingKey;
+    use serde::Deserialize as _;
+    use serde::Deserializer;
+    use serde::Serialize as _;
+    use serde::Serializer;
+    use serde::de::Error as _;
+
+    pub(super) fn serialize<S: Serializer>(
+        key: &Option<VerifyingKey>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        key.map(|key| hex::encode(key.as_bytes())).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<VerifyingKey>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| super::keys::parse(&text).map_err(D::Error::custom)).transpose()
+    }
 }
 
 /// Keys as hex texts.
@@ -256,12 +337,14 @@ mod keys {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<VerifyingKey>, D::Error> {
-        let parse = |text: String| {
-            let mut bytes = [0; 32];
-            hex::decode_to_slice(&text, &mut bytes).map_err(D::Error::custom)?;
-            VerifyingKey::from_bytes(&bytes).map_err(D::Error::custom)
-        };
-        Vec::<String>::deserialize(deserializer)?.into_iter().map(parse).collect()
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| parse(text).map_err(D::Error::custom)).collect()
+    }
+
+    pub(super) fn parse(text: &str) -> Result<VerifyingKey, String> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|error| error.to_string())?;
+        VerifyingKey::from_bytes(&bytes).map_err(|error| error.to_string())
     }
 }
 

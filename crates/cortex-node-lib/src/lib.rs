@@ -43,5 +43,6 @@ pub use config::NodeConfig;
 pub use node::Driver;
 pub use node::Node;
 pub use node::Status;
+pub use node::trusted_pins;
 #[doc(hidden)]
 pub use runner::journal_times;

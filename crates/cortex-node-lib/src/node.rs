@@ -2,8 +2,10 @@
 
 mod credentials;
 mod driver;
+mod rekey;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cortex_core::Error;
 use cortex_core::ErrorKind;
@@ -12,13 +14,31 @@ use cortex_core::id::NodeId;
 use tokio::sync::watch;
 
 use crate::config::NodeConfig;
+use crate::config::Pin;
 use crate::health::Discovery;
+use crate::identity;
 use crate::identity::Identity;
 use crate::sandbox::Sandbox;
 use crate::skills::Skills;
+use crate::uplink;
 
 pub use crate::uplink::Status;
 pub use driver::Driver;
+
+/// The pins of the authorities by which a node of this configuration knows its hub now: those of
+/// the configuration until it has enrolled, and then those that its hub has told it.
+///
+/// Reads the data directory, also while a node uses it; changes nothing.
+///
+/// # Errors
+/// `Denied`: a file cannot be read. `Precondition` (`data_dir_broken`): one cannot be understood.
+pub fn trusted_pins(config: &NodeConfig) -> Result<Vec<Pin>> {
+    let now = SystemTime::now().into();
+    Ok(match identity::look_up_bundle(&config.data_dir)? {
+        Some(bundle) => uplink::pins_of(&bundle, now).into_iter().map(Pin::from_bytes).collect(),
+        None => config.hub.ca_spki_sha256.clone(),
+    })
+}
 
 /// A node, for whoever wants to know or stop it. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 //! not the node is connected; their reports wait in the outbox.
 
 mod attempt;
+mod authority;
 mod console;
 mod drain;
 mod guard;
@@ -23,13 +24,11 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use cortex_core::Result;
-use cortex_core::id::HubId;
-use cortex_core::id::NodeId;
+use cortex_core::bundle::Bundle;
 use cortex_core::receipt::Output;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Input;
 use cortex_core::task::Outcome;
-use ed25519_dalek::VerifyingKey;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -46,8 +45,11 @@ use crate::uplink::ControlOrder;
 use crate::uplink::Downlink;
 use crate::uplink::Outbox;
 use crate::uplink::Sealed;
+use crate::uplink::SealedBundle;
 
+pub(crate) use authority::Authority;
 pub(crate) use drain::Drained;
+pub(crate) use guard::is_removal;
 pub use measure::journal_times;
 
 use attempt::Attempt;
@@ -77,17 +79,6 @@ const MOST_WAITING: usize = 1024;
 /// How often the journal is told what was acknowledged, where nothing else makes it write.
 const TIDY_EVERY: Duration = Duration::from_millis(500);
 
-/// Whom the runner obeys.
-#[derive(Debug, Clone)]
-pub(crate) struct Authority {
-    /// The hub that the node enrolled with.
-    pub(crate) hub: HubId,
-    /// The node itself.
-    pub(crate) node: NodeId,
-    /// The keys that sign for it.
-    pub(crate) task_keys: Vec<VerifyingKey>,
-}
-
 /// What attempts need to run; shared by all of them.
 #[derive(Debug)]
 struct Floor {
@@ -104,6 +95,8 @@ struct Floor {
 #[derive(Debug)]
 pub(crate) struct Runner {
     guard: Guard,
+    /// Shows the newest bundle that survives a crash.
+    trusted: watch::Sender<Option<Arc<Bundle>>>,
     sandbox: Sandbox,
     floor: Arc<Floor>,
     attempts: HashMap<AttemptKey, Handle>,
@@ -154,6 +147,7 @@ impl Runner {
         let running = Arc::new(AtomicU32::new(0));
         let floor = Floor { outbox, skills, journal, witness, running, identity };
         Ok(Self {
+            trusted: watch::Sender::new(authority.bundle.clone()),
             guard: Guard::new(authority),
             sandbox,
             floor: Arc::new(floor),
@@ -170,6 +164,12 @@ impl Runner {
     #[must_use]
     pub(crate) fn running(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.floor.running)
+    }
+
+    /// The newest bundle: whom the node trusts, now and after each change.
+    #[must_use]
+    pub(crate) fn trusted(&self) -> watch::Receiver<Option<Arc<Bundle>>> {
+        self.trusted.subscribe()
     }
 
     /// Obeys what comes down until `drain` is set, then lets what runs end.
@@ -216,6 +216,10 @@ impl Runner {
                 Downlink::Apart(sealed) => {
                     let ruling = self.guard.judge_apart(sealed, now());
                     self.obey(ruling);
+                }
+                Downlink::Trust { bundle, taken } => {
+                    // Who no longer waits has lost the stream again.
+                    let _ = taken.send(self.trust(&bundle));
                 }
                 Downlink::Opened { epoch, taken } => {
                     self.guard.opened(epoch);
@@ -270,6 +274,9 @@ impl Runner {
             },
             Ruling::Obey(Order::Input { key, number, input }) => self.pass_on(key, number, input),
             Ruling::Obey(Order::Adopt(policy)) => self.sandbox.adopt(policy),
+            Ruling::Obey(Order::Trust(bundle)) => {
+                self.trust(&bundle);
+            }
             Ruling::Obey(Order::Control(order)) => self.obey_control(&order),
             Ruling::Reject { key, mandate, rule, reason } => {
                 tracing::warn!(task = %key.task, rule, reason, "rejected");

@@ -8,9 +8,13 @@ mod beat;
 mod calls;
 mod connect;
 mod credentials;
+mod dial;
 mod outbox;
 mod payload;
+mod persistence;
 mod pin;
+mod recovery;
+mod rekey;
 mod renewal;
 mod session;
 mod state;
@@ -26,6 +30,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use cortex_core::Error;
 use cortex_core::Result;
+use cortex_core::bundle::Bundle;
 use cortex_core::capability::Capabilities;
 use cortex_core::id::BootId;
 use cortex_core::id::HubId;
@@ -40,6 +45,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
+pub(crate) use connect::MISMATCH;
 pub(crate) use credentials::Certificate;
 pub(crate) use credentials::Credentials;
 pub(crate) use credentials::Current;
@@ -49,6 +55,7 @@ pub(crate) use outbox::Admission;
 pub(crate) use outbox::AttemptKey;
 pub(crate) use outbox::Outbox;
 pub(crate) use outbox::Transcript;
+pub(crate) use payload::BUNDLE_TYPE;
 pub(crate) use payload::CANCEL_TYPE;
 pub(crate) use payload::CONTROL_TYPE;
 pub(crate) use payload::ControlAct;
@@ -58,15 +65,23 @@ pub(crate) use payload::MAX_WAITING_INPUT_BYTES;
 pub(crate) use payload::POLICY_TYPE;
 pub(crate) use payload::TASK_TYPE;
 pub(crate) use payload::TaskOrder;
+pub(crate) use payload::read_bundle;
 pub(crate) use payload::read_cancel;
 pub(crate) use payload::read_control;
 pub(crate) use payload::read_input;
 pub(crate) use payload::read_policy;
 pub(crate) use payload::read_task;
+pub(crate) use persistence::Persistence;
+pub(crate) use pin::pins_of;
+pub(crate) use recovery::fetch as newest_bundle;
+pub(crate) use rekey::Rekey;
+pub(crate) use rekey::Rekeyed;
+pub(crate) use rekey::rekey;
 
+use connect::Door;
+use pin::Roots;
 use session::Session;
 use state::Action;
-use state::Cause;
 use state::Event;
 use state::Reconnect;
 use token::Tokens;
@@ -80,7 +95,8 @@ pub(crate) struct Destination {
     pub(crate) port: u16,
     /// The name in the hub's certificate.
     pub(crate) server_name: String,
-    /// SHA-256 of the public keys of authorities that may have signed that certificate.
+    /// SHA-256 of the public keys of authorities that may have signed that certificate; for a node
+    /// that has no trust bundle yet.
     pub(crate) pins: Vec<[u8; 32]>,
     /// Certificates of authorities, PEM, in addition to those that the hub presents.
     pub(crate) ca_pem: Option<String>,
@@ -142,12 +158,28 @@ pub(crate) struct Sealed {
     pub(crate) signature: Bytes,
 }
 
+/// A trust bundle as it came; nothing about it is verified.
+#[derive(Debug, Clone)]
+pub(crate) struct SealedBundle {
+    /// The bundle's bytes.
+    pub(crate) bundle: Bytes,
+    /// The signature's bytes.
+    pub(crate) signature: Bytes,
+}
+
 /// What comes down from the hub, in order.
 #[derive(Debug)]
 pub(crate) enum Downlink {
     /// What came outside of a stream, epoch 0, sequence 1: a policy with the configuration, or a
     /// control with a refusal.
     Apart(Sealed),
+    /// A trust bundle that came apart from signed messages.
+    Trust {
+        /// The bundle.
+        bundle: SealedBundle,
+        /// Answered with whether it was taken.
+        taken: oneshot::Sender<bool>,
+    },
     /// A control stream is open; what follows belongs to it.
     Opened {
         /// Its epoch.
@@ -197,6 +229,8 @@ pub(crate) struct Uplink {
     pub(crate) membership: Membership,
     /// What it shows to TLS.
     pub(crate) credentials: Arc<dyn Credentials>,
+    /// The newest bundle: the authorities that may have signed the hub's certificate.
+    pub(crate) trusted: watch::Receiver<Option<Arc<Bundle>>>,
     /// The reports to deliver.
     pub(crate) outbox: Arc<Outbox>,
     /// Takes what comes down.
@@ -267,49 +301,19 @@ impl Uplink {
     }
 }
 
-/// Enrols with the hub: dials until it answers, and sends the secret only to the right one.
+/// Enrols with the hub, once; the secret is sent only to the right one.
 ///
 /// # Errors
 /// `Denied`: `hub_pin_mismatch` or `hub_mismatch` where another hub answers (the secret was not
-/// sent), `invite_…` where the hub refuses the invite. The last error where the limit of attempts
-/// is reached. `Ok(None)`: `leave` got a reason first.
+/// sent), `invite_…` where the hub refuses the invite.
 pub(crate) async fn enrol(
     destination: &Destination,
     key: &SigningKey,
     application: &Application<'_>,
-    reconnect_limit: Option<u32>,
-    status: &watch::Sender<Status>,
-    mut leave: watch::Receiver<Option<String>>,
-) -> Result<Option<Enrolled>> {
-    let mut reconnect = Reconnect::new(reconnect_limit);
-    loop {
-        status.send_replace(Status::Connecting);
-        let attempt = async {
-            let channel = connect::dial_for_enrolment(destination).await?;
-            calls::enrol(channel, key, application).await
-        };
-        let error = tokio::select! {
-            enrolled = attempt => match enrolled {
-                Ok(enrolled) => return Ok(Some(enrolled)),
-                Err(error) => error,
-            },
-            _ = leave.wait_for(Option::is_some) => return Ok(None),
-        };
-        let cause = Cause::of(&error, true);
-        match reconnect.on(Event::Ended(cause), Instant::now(), jitter()) {
-            Action::GiveUp => {
-                status.send_replace(Status::Stopped { reason: error.to_string() });
-                return Err(error);
-            }
-            Action::Wait(span) => {
-                tracing::warn!(%error, wait = ?span, "cannot enrol yet");
-                if !pause(span, &error, status, &mut leave).await {
-                    return Ok(None);
-                }
-            }
-            Action::Stay => {}
-        }
-    }
+) -> Result<Enrolled> {
+    let roots = Roots::configured(destination)?;
+    let channel = connect::dial(destination, roots, Door::Enrolment).await?;
+    calls::enrol(channel, key, application).await
 }
 
 /// Waits, and says so; false where the node is to leave.

@@ -2,6 +2,7 @@
 //!
 //! `TryFrom` and `parse` on the way in, `From` on the way out.
 
+pub mod bundle;
 mod capability;
 mod control;
 mod health;

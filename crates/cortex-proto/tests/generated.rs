@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "cortex/v1/browser.proto",
     "cortex/v1/capability.proto",
     "cortex/v1/enrollment.proto",
@@ -18,6 +18,7 @@ const FILES: [&str; 10] = [
     "cortex/v1/signed.proto",
     "cortex/v1/sync.proto",
     "cortex/v1/task.proto",
+    "cortex/v1/trust.proto",
 ];
 
 /// The generated file and the descriptor set, by file name.

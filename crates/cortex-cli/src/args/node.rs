@@ -58,6 +58,27 @@ pub(crate) struct RunArgs {
     pub(crate) data_dir: Option<PathBuf>,
 }
 
+/// `rotate-identity` of `cortex-node`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Example:
+  cortex-node rotate-identity --config node.yaml
+
+The node has to be stopped; it is the same node afterwards. Where the hub does not
+answer, the node brings the change to its end when it is started.
+"
+)]
+pub(crate) struct RotateArgs {
+    /// The node's configuration, as its invite gave it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Directory for the node's key and journal; before the one in the configuration.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
 /// `node list`.
 #[derive(Debug, Clone, Args)]
 #[command(

@@ -61,8 +61,22 @@ fn exec_needs_a_node_and_a_program() {
         "cortex-cli exec a",
         "cortex-cli exec -- ls",
         "cortex-cli exec a ls -la",
+        "cortex-cli exec a --any -- ls",
+        "cortex-cli exec --require label.x --any -- ls",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn a_rotation_has_its_ring_and_its_force_where_it_counts() {
+    for line in ["rotate ca --wait", "rotate signing --force --patience 5s", "activate ca --force"]
+    {
+        parse(&format!("cortex-cli trust {line}")).unwrap();
+    }
+    for line in ["rotate", "rotate keys", "taint ca --force", "prepare signing --force"] {
+        let error = parse(&format!("cortex-cli trust {line}")).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
     }
 }
 
@@ -110,6 +124,12 @@ fn names_that_scripts_use_stay() {
         "cortex-cli exec a --session ses_1 --line --stdin --queue -- echo",
         "cortex-cli shell a --session ses_1 -e K=v --cwd /x -- top",
         "cortex-cli attach tsk_1 --read-only",
+        "cortex-cli exec --require 'os == \"linux\"' -- ls",
+        "cortex-cli exec --any -- ls",
+        "cortex-cli exec --first-of a,b --require 'label.x' -- ls",
+        "cortex-cli explain",
+        "cortex-cli explain a --skill browser --session s",
+        "cortex-cli explain --first-of a,b --any",
         "cortex-cli task list --session s --node n --open --limit 5",
         "cortex-cli task show tsk_1",
         "cortex-cli task logs tsk_1 -f --since 1-2",

@@ -1,4 +1,5 @@
-//! `node run`, and `run` of `cortex-node`: a node in the foreground.
+//! `node run`, and `run` of `cortex-node`: a node in the foreground. And what is done to a node that
+//! does not run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::args::node::RotateArgs;
 use crate::args::node::RunArgs;
 use crate::exit::Exit;
 use crate::exit::Failure;
@@ -26,6 +28,10 @@ use crate::stop::Stop;
 
 /// What a node needs beside its drain time to end in order.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// What to do where nobody knows whether the hub has replaced the key.
+const UNSETTLED: &str =
+    "run it again, or start the node: either brings the change to its end when the hub is there";
 
 /// Runs a node until it is told to stop.
 ///
@@ -41,6 +47,33 @@ pub(crate) fn run(program: &Program, args: &RunArgs) -> Result<Exit> {
     // What still hangs there has had its time.
     runtime.shutdown_background();
     result
+}
+
+/// Replaces the identity key of a node that does not run.
+///
+/// # Errors
+/// The node runs, or is not enrolled; the hub cannot be reached, or declines.
+pub(crate) fn rotate(program: &Program, args: &RotateArgs) -> Result<Exit> {
+    if program.globals.verbose > 0 {
+        logging::for_client(&program.globals);
+    }
+    let config = load(program, &args.config, args.data_dir.as_deref())?;
+    let (node, mut driver) = NodeBuilder::new(config).version(env!("CARGO_PKG_VERSION")).build()?;
+    let rotated = program::small_runtime()?.block_on(Box::pin(driver.rotate_identity()));
+    let key = rotated.map_err(|error| match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Timeout => Failure::from(error).or_hint(UNSETTLED),
+        _ => error.into(),
+    })?;
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = node.id().map(|id| id.to_string()).unwrap_or_default();
+    if program.output.is_json() {
+        let line = json!({ "node": id, "identity_key": key });
+        crate::output::write_stdout(format!("{line}\n").as_bytes())?;
+    } else {
+        let name = node.name().unwrap_or_default();
+        program.output.note(format_args!("{name} ({id}) has a new identity key: {key}"));
+    }
+    Ok(Exit::OK)
 }
 
 fn load(program: &Program, file: &Path, data_dir: Option<&Path>) -> Result<NodeConfig> {

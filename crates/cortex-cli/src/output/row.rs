@@ -3,13 +3,16 @@
 mod account;
 mod audit;
 mod node;
+mod placement;
 mod session;
 mod task;
+mod trust;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use session::pairs;
+pub(crate) use trust::KeyRow;
 
 use std::collections::BTreeMap;
 

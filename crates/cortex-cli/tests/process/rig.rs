@@ -7,6 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
+use std::process::ExitStatus;
 use std::process::Output;
 use std::process::Stdio;
 use std::time::Duration;
@@ -31,6 +32,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Running(Child);
 
 impl Running {
+    /// Takes a process that was just started.
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.0);
@@ -45,8 +51,13 @@ impl Running {
 
     /// Waits until it has ended by itself; its exit code.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.end().code()
+    }
+
+    /// Waits until it has ended by itself; how it did.
+    pub(crate) fn end(&mut self) -> ExitStatus {
         let child = &mut self.0;
-        until("the process ends", || child.try_wait().expect("it can be reaped")).code()
+        until("the process ends", || child.try_wait().expect("it can be reaped"))
     }
 }
 
@@ -109,6 +120,11 @@ impl Bench {
     /// Where the hub's API is.
     pub(crate) fn http(&self) -> &str {
         &self.http
+    }
+
+    /// Where nodes dial the hub.
+    pub(crate) fn grpc(&self) -> &str {
+        &self.grpc
     }
 
     /// The link that signs the first admin in, once.

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Output;
@@ -13,10 +14,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::process::Resource;
+use rustix::process::Rlimit;
 use rustix::process::Signal;
+use rustix::process::getrlimit;
+use rustix::process::setrlimit;
 
 use crate::rig::Bench;
 use crate::rig::CLI;
+use crate::rig::NODE;
 use crate::rig::stdout;
 
 const PASSWORD: &str = "correct horse 51 battery";
@@ -141,6 +147,16 @@ fn whole_run(bench: &mut Bench, seen: &mut Seen) -> Vec<String> {
     let invite = bench.read("lab.yaml");
     let invite = invite.split(|c: char| c.is_whitespace() || c == '"');
     secrets.extend(invite.filter(|word| word.starts_with("cxi1.")).map(ToOwned::to_owned));
+    let mut node = bench.start_node("lab");
+    bench.until_status("lab", "online");
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(), Some(0));
+    secrets.push(bench.read("lab-data/identity.key"));
+    let mut rotate = bench.command(NODE);
+    rotate.args(["rotate-identity", "-vv", "--config", "lab.yaml", "--data-dir", "lab-data"]);
+    let rotated = rotate.output().expect("the command runs");
+    assert!(rotated.status.success(), "{rotated:?}");
+    seen.note(&rotated);
     let _node = bench.start_node("lab");
     bench.until_status("lab", "online");
     seen.note(&bench.run(&["exec", "lab", "--", "echo", "done"]));
@@ -239,4 +255,19 @@ fn row_51_secrets_of_a_whole_run_are_where_they_belong_and_nowhere_else() {
     }
     // The arguments were seen at all.
     assert!(seen.texts.iter().any(|text| contains(text, b"--password-stdin")));
+}
+
+#[test]
+fn row_51_a_crash_of_hub_or_node_leaves_no_core_behind() {
+    // For what this process starts from here on; other tests do not crash anything.
+    let limit = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: limit.maximum, ..limit }).expect("it may grow");
+    let mut bench = Bench::start(&[]);
+    let mut node = bench.node("lab");
+    node.signal(Signal::ABORT);
+    let ended = node.end();
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
+    bench.hub().signal(Signal::ABORT);
+    let ended = bench.hub().end();
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
 }

@@ -65,6 +65,8 @@ actions! {
     NodeSuspect = "node.suspect",
     /// A node got its next certificate.
     NodeRenew = "node.renew",
+    /// A node replaced its identity key; the detail names both.
+    NodeRekey = "node.rekey",
     /// A node was removed for ever.
     NodeRemove = "node.remove",
     /// A session was made.
@@ -85,6 +87,16 @@ actions! {
     TokenCreate = "token.create",
     /// An API token was made useless.
     TokenRevoke = "token.revoke",
+    /// The next key of a ring was made known; the detail of all of these says of which ring.
+    TrustPrepare = "trust.prepare",
+    /// The next key of a ring is used.
+    TrustActivate = "trust.activate",
+    /// The former key of a ring got an end.
+    TrustTaint = "trust.taint",
+    /// The former key of a ring is accepted no more.
+    TrustRevoke = "trust.revoke",
+    /// The last step of a rotation was taken back.
+    TrustRollback = "trust.rollback",
     /// A user was made.
     UserCreate = "user.create",
     /// A user was changed; the detail says what.

@@ -5,6 +5,7 @@
 pub mod changes;
 pub mod enrolment;
 pub mod grants;
+pub mod identities;
 pub mod invites;
 pub mod lists;
 pub mod presence;
@@ -80,6 +81,10 @@ pub async fn node_registry(make: impl AsyncFn() -> Arc<dyn NodeRegistry>) {
     renewals::a_stale_renewal_changes_nothing(&*make().await).await;
     renewals::a_suspected_node_is_locked_until_unlocked(&*make().await).await;
     renewals::of_racing_renewals_one_wins(&*make().await).await;
+
+    identities::an_identity_key_is_replaced_and_kept_in_mind(&*make().await).await;
+    identities::a_stale_or_former_key_changes_nothing(&*make().await).await;
+    identities::of_racing_changes_of_the_key_one_wins(&*make().await).await;
 
     lists::nodes_are_listed_by_name_then_by_id(&*make().await).await;
     lists::filters_combine(&*make().await).await;

@@ -7,6 +7,7 @@ use crate::id::NodeId;
 use crate::invite::InviteError;
 use crate::node::Fenced;
 use crate::node::MAX_GRANTS;
+use crate::node::MAX_IDENTITY_KEYS;
 use crate::node::Stale;
 
 /// `NotFound`, code `node_not_found`: no node has this id.
@@ -60,6 +61,31 @@ pub fn grant_not_found(name: &str) -> Error {
     Error::new(Kind::NotFound, "unshare node", message)
         .with_code("grant_not_found")
         .with_hint("cortex-cli node shares NODE")
+}
+
+/// `Conflict`, code `identity_stale`: the key that is to be replaced counts no more.
+#[must_use]
+pub fn identity_stale(name: &str) -> Error {
+    let message = format!("node \"{name}\" has another identity key by now");
+    Error::new(Kind::Conflict, "replace identity key", message).with_code("identity_stale")
+}
+
+/// `Invalid`, code `identity_reused`: the node has this key, or had it before.
+#[must_use]
+pub fn identity_reused(name: &str) -> Error {
+    let message = format!("node \"{name}\" has or had this key already");
+    Error::new(Kind::Invalid, "replace identity key", message)
+        .with_code("identity_reused")
+        .with_hint("make a new key")
+}
+
+/// `Exhausted`, code `too_many_identity_keys`: the node has had as many as it can.
+#[must_use]
+pub fn too_many_identity_keys(name: &str) -> Error {
+    let message = format!("node \"{name}\" has had {MAX_IDENTITY_KEYS} identity keys");
+    Error::new(Kind::Exhausted, "replace identity key", message)
+        .with_code("too_many_identity_keys")
+        .with_hint("remove the node, and enrol the machine anew")
 }
 
 /// `NotFound`, code `invite_not_found`: no invite has this id.

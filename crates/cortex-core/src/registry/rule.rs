@@ -14,11 +14,14 @@ use crate::invite::Entitlement;
 use crate::invite::Fate;
 use crate::invite::Invite;
 use crate::node::Admission;
+use crate::node::FormerKey;
 use crate::node::Grant;
 use crate::node::JoinState;
 use crate::node::MAX_GRANTS;
+use crate::node::MAX_IDENTITY_KEYS;
 use crate::node::Node;
 use crate::node::Presence;
+use crate::node::Rekey;
 use crate::node::Sighting;
 use crate::registry::free_name;
 use crate::timestamp::Timestamp;
@@ -58,6 +61,7 @@ impl Invite {
             owner: self.owner,
             grants: BTreeMap::new(),
             identity,
+            former_keys: Vec::new(),
             labels: self.labels.clone(),
             admission: Admission::Active,
             suspicion: None,
@@ -95,8 +99,8 @@ impl Node {
     ///
     /// # Errors
     /// `Precondition`, code `node_retired`; `Invalid`, code `grant_to_owner`; `Exhausted`, code
-    /// `too_many_grants`; `NotFound`, code `grant_not_found`. Of a renewal also
-    /// `Denied` and `Conflict`, as of [`NodeRegistry::amend`]. The node is then left as it was.
+    /// `too_many_grants`; `NotFound`, code `grant_not_found`. Of a renewal and of a change of the
+    /// identity key also those of [`NodeRegistry::amend`]. The node is then left as it was.
     ///
     /// [`NodeRegistry::amend`]: super::NodeRegistry::amend
     pub fn amend(&mut self, changes: Vec<NodeChange>) -> Result<()> {
@@ -129,6 +133,10 @@ impl Node {
                 self.expect_admitted("renew certificate")?;
                 self.join.renew(&renewal)?;
             }
+            NodeChange::Rekey(rekey) => {
+                self.expect_admitted("replace identity key")?;
+                self.rekey(&rekey)?;
+            }
             NodeChange::Retire => {
                 self.admission = Admission::Retired;
                 self.suspicion = None;
@@ -139,6 +147,26 @@ impl Node {
                 taken.ok_or_else(|| refusal::grant_not_found(&self.name))?;
             }
         }
+        Ok(())
+    }
+
+    /// The repeat of the last change changes nothing: its answer was lost.
+    fn rekey(&mut self, rekey: &Rekey) -> Result<()> {
+        let Rekey { from, to, at } = *rekey;
+        if self.has_rekeyed(rekey) {
+            return Ok(());
+        }
+        if from != self.identity {
+            return Err(refusal::identity_stale(&self.name));
+        }
+        if to == from || self.former_keys.iter().any(|former| former.key == to) {
+            return Err(refusal::identity_reused(&self.name));
+        }
+        if self.former_keys.len() + 1 >= MAX_IDENTITY_KEYS {
+            return Err(refusal::too_many_identity_keys(&self.name));
+        }
+        self.former_keys.push(FormerKey { key: from, until: at });
+        self.identity = to;
         Ok(())
     }
 

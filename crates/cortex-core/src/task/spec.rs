@@ -7,7 +7,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::capability::Selector;
+use super::Target;
+use super::target::MAX_NAMED_NODES;
 use crate::id::NodeId;
 
 use super::Terminal;
@@ -87,19 +88,6 @@ pub struct ShellWork {
     pub terminal: Option<Terminal>,
 }
 
-/// Where a task may run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// Any node that is attached to the session.
-    #[default]
-    Any,
-    /// This node.
-    Node(NodeId),
-    /// Any attached node with these labels.
-    Labels(Selector),
-}
-
 /// Why a spec cannot be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -138,6 +126,9 @@ pub enum SpecError {
     /// A time limit of zero or over 30 days.
     #[error("the time limit must be between 1 ms and 30 days")]
     Timeout,
+    /// The nodes in order of preference are none, too many, or one of them twice.
+    #[error("name 1 to {MAX_NAMED_NODES} nodes in order of preference, each once")]
+    Nodes,
     /// A skill's name is empty or too long.
     #[error("a skill's name has 1 to 64 characters")]
     Skill,
@@ -201,6 +192,7 @@ impl TaskSpec {
         if self.timeout.is_some_and(|limit| !in_range(limit)) || self.grace > MAX_TIMEOUT {
             return Err(SpecError::Timeout);
         }
+        self.target.check()?;
         match &self.work {
             Work::Shell(shell) => shell.check(),
             Work::Skill { name, .. } if name.is_empty() || name.len() > 64 => Err(SpecError::Skill),

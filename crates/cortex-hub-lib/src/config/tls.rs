@@ -10,6 +10,9 @@ use serde::Serialize;
 /// The longest life of a node's certificate, in seconds: 90 days.
 const MAX_NODE_CERTIFICATE_S: u64 = 90 * 24 * 3600;
 
+/// The longest life of a node's access token, in seconds: 15 minutes.
+const MAX_NODE_TOKEN_S: u64 = 15 * 60;
+
 /// How connections are secured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,6 +23,8 @@ pub struct Tls {
     /// Life of a node's certificate, in seconds; nodes renew at about two thirds of it. 90 days at
     /// most.
     pub node_certificate_s: u64,
+    /// Life of a node's access token, in seconds; 15 minutes at most.
+    pub node_token_s: u64,
     /// Certificate chain for the public name, PEM, with `key`: HTTP is served over TLS with it, and
     /// gRPC clients that ask for another name than the internal one get it. Read again when it
     /// changes. Nodes never see it.
@@ -42,7 +47,13 @@ pub enum NodeTls {
 
 impl Default for Tls {
     fn default() -> Self {
-        Self { nodes: NodeTls::Token, node_certificate_s: 24 * 3600, certificate: None, key: None }
+        Self {
+            nodes: NodeTls::Token,
+            node_certificate_s: 24 * 3600,
+            node_token_s: MAX_NODE_TOKEN_S,
+            certificate: None,
+            key: None,
+        }
     }
 }
 
@@ -51,6 +62,12 @@ impl Tls {
     #[must_use]
     pub fn node_certificate_life(&self) -> Duration {
         Duration::from_secs(self.node_certificate_s)
+    }
+
+    /// [`Self::node_token_s`] as a span.
+    #[must_use]
+    pub fn node_token_life(&self) -> Duration {
+        Duration::from_secs(self.node_token_s)
     }
 
     /// The files of the outside certificate and of its key, if both are set.
@@ -66,6 +83,9 @@ impl Tls {
         }
         if !(1..=MAX_NODE_CERTIFICATE_S).contains(&self.node_certificate_s) {
             return Err("tls.node_certificate_s must be 1 to 7776000 (90 days)");
+        }
+        if !(1..=MAX_NODE_TOKEN_S).contains(&self.node_token_s) {
+            return Err("tls.node_token_s must be 1 to 900 (15 minutes)");
         }
         Ok(())
     }
@@ -83,6 +103,10 @@ mod tests {
         for life in [0, MAX_NODE_CERTIFICATE_S + 1] {
             let endless = Tls { node_certificate_s: life, ..Tls::default() };
             assert!(endless.check().is_err_and(|reason| reason.contains("90 days")));
+        }
+        for life in [0, MAX_NODE_TOKEN_S + 1] {
+            let endless = Tls { node_token_s: life, ..Tls::default() };
+            assert!(endless.check().is_err_and(|reason| reason.contains("15 minutes")));
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::link::CloseReason;
 use crate::link::Down;
 use crate::link::Link;
-use crate::trust::signing::NodeSigner;
+use crate::trust::signing::Following;
 
 /// What the handshake puts on the stream.
 #[derive(Debug)]
@@ -34,7 +34,18 @@ pub(super) enum Early {
 pub(super) struct Live {
     pub(super) link: Arc<Link>,
     pub(super) down: mpsc::Receiver<Down>,
-    pub(super) signer: NodeSigner,
+    pub(super) following: Following,
+}
+
+/// What an open stream does next.
+#[derive(Debug)]
+enum Next {
+    /// It ends.
+    End,
+    /// The node is told of new keys.
+    Trust,
+    /// This goes down.
+    Down(Down),
 }
 
 #[derive(Debug)]
@@ -78,26 +89,38 @@ impl Downstream {
                 }
                 continue;
             };
-            let down = tokio::select! {
+            let next = tokio::select! {
                 biased;
-                () = live.link.closed.cancelled() => None,
-                down = live.down.recv() => down,
+                () = live.link.closed.cancelled() => Next::End,
+                // Before what else waits: it may be signed with a key that the node is told here.
+                () = live.following.changed() => Next::Trust,
+                down = live.down.recv() => down.map_or(Next::End, Next::Down),
             };
-            let Some(down) = down else {
-                self.ended = true;
-                let reason = live.link.close_reason()?;
-                let Some(order) = order_of(reason) else { return Some(Ok(closing(reason))) };
-                // Whoever is to obey needs a signature; the closing has none.
-                self.last = Some(closing(reason));
-                let at = (live.link.epoch, self.sequence + 1);
-                let signed = self.plan.sign_control(&live.signer, at, order, clock::now());
-                return Some(Ok(Body::Signed(signed)));
-            };
-            if !matches!(down, Down::Acks(_)) {
+            if !matches!(next, Next::End | Next::Down(Down::Acks(_))) {
                 self.sequence += 1;
             }
             let at = (live.link.epoch, self.sequence);
-            return Some(Ok(self.plan.message(&live.signer, at, down, clock::now())));
+            let body = match next {
+                Next::End => {
+                    self.ended = true;
+                    let reason = live.link.close_reason()?;
+                    let Some(order) = order_of(reason) else { return Some(Ok(closing(reason))) };
+                    // Whoever is to obey needs a signature; the closing has none.
+                    self.last = Some(closing(reason));
+                    let at = (live.link.epoch, self.sequence + 1);
+                    let signer = live.following.signer();
+                    Body::Signed(self.plan.sign_control(signer, at, order, clock::now()))
+                }
+                Next::Trust => {
+                    let former = live.following.advance();
+                    let bundle = v1::TrustBundle::from(live.following.bundle());
+                    self.plan.tell_trust(&former, at, &bundle, clock::now())
+                }
+                Next::Down(down) => {
+                    self.plan.message(live.following.signer(), at, down, clock::now())
+                }
+            };
+            return Some(Ok(body));
         }
     }
 }
@@ -123,7 +146,7 @@ fn closing(reason: &CloseReason) -> Body {
     use v1::stream_closing::Reason;
     let message = reason.words().to_owned();
     let reason = match reason {
-        CloseReason::TakenOver => Reason::SessionTakenOver,
+        CloseReason::TakenOver | CloseReason::Rekeyed => Reason::SessionTakenOver,
         CloseReason::Locked | CloseReason::Removed => Reason::Revoked,
         CloseReason::Shutdown | CloseReason::Silent => Reason::Shutdown,
         CloseReason::Protocol(_) => Reason::Protocol,

@@ -1,5 +1,7 @@
 //! Enrolment and renewal: the only service that is open to those who have no token.
 
+use std::sync::Arc;
+
 use cortex_core::id::InviteId;
 use cortex_core::id::NodeId;
 use cortex_core::proof::CHALLENGE_LEN;
@@ -10,9 +12,11 @@ use tonic::Request;
 use tonic::Response;
 use tonic::Status;
 
+use super::plan::Plan;
 use crate::clock;
 use crate::hub::Applicant;
 use crate::hub::Hub;
+use crate::hub::RekeyClaim;
 use crate::hub::RenewalClaim;
 use crate::trust::invites::InviteSecret;
 use crate::trust::node_certificate::NodeCertificate;
@@ -20,11 +24,12 @@ use crate::trust::node_certificate::NodeCertificate;
 #[derive(Debug)]
 pub(super) struct Enrollment {
     hub: Hub,
+    plan: Arc<Plan>,
 }
 
 impl Enrollment {
-    pub(super) fn new(hub: Hub) -> Self {
-        Self { hub }
+    pub(super) fn new(hub: Hub, plan: Arc<Plan>) -> Self {
+        Self { hub, plan }
     }
 }
 
@@ -82,11 +87,47 @@ impl EnrollmentService for Enrollment {
             csr: wire.csr_der.to_vec(),
             signature: wire.signature.to_vec(),
         };
-        let renewed = self.hub.renew_certificate(claim).await.map_err(|e| to_status(&e))?;
+        let node = claim.node;
+        let renewed = self
+            .hub
+            .renew_certificate(claim)
+            .await
+            .map_err(|error| self.plan.refusal(&self.hub, node, &error))?;
         Ok(Response::new(v1::FinishRenewalResponse {
             generation: renewed.generation,
             certificate: Some(certificate(&renewed.certificate)),
         }))
+    }
+
+    async fn begin_rekey(
+        &self,
+        request: Request<v1::BeginRekeyRequest>,
+    ) -> Result<Response<v1::BeginRekeyResponse>, Status> {
+        let node = parse_node(&request.get_ref().node_id)?;
+        let challenge = self.hub.rekey_challenge(node).map_err(|e| to_status(&e))?;
+        Ok(Response::new(v1::BeginRekeyResponse {
+            challenge: challenge.to_vec().into(),
+            hub_time_ms: clock::now().as_millis(),
+        }))
+    }
+
+    async fn finish_rekey(
+        &self,
+        request: Request<v1::FinishRekeyRequest>,
+    ) -> Result<Response<v1::FinishRekeyResponse>, Status> {
+        let wire = request.into_inner();
+        let node = parse_node(&wire.node_id)?;
+        let claim = RekeyClaim {
+            node,
+            challenge: parse_bytes::<CHALLENGE_LEN>("challenge", &wire.challenge)?,
+            from: parse_bytes::<32>("old_key", &wire.old_key)?,
+            to: parse_bytes::<32>("new_key", &wire.new_key)?,
+            by_old: wire.old_signature.to_vec(),
+            by_new: wire.new_signature.to_vec(),
+        };
+        let rekeyed = self.hub.rekey(claim).await;
+        rekeyed.map_err(|error| self.plan.refusal(&self.hub, node, &error))?;
+        Ok(Response::new(v1::FinishRekeyResponse {}))
     }
 }
 

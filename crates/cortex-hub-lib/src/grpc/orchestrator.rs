@@ -67,12 +67,13 @@ impl AgentOrchestrator for Orchestrator {
         let registration = Registration { capabilities, version: wire.version };
         let node_name =
             self.hub.register(&token, registration).await.map_err(|error| to_status(&error))?;
-        let (signer, now) = (self.hub.trust().signer().for_node(token.node), clock::now());
+        let (following, now) = (self.hub.trust().signer().follow(token.node), clock::now());
         Ok(Response::new(v1::RegistrationResponse {
-            policy: Some(self.plan.sign_policy(&signer, now)),
+            policy: Some(self.plan.sign_policy(following.signer(), now)),
             heartbeat_interval_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or(u32::MAX),
             hub_time_ms: now.as_millis(),
             node_name,
+            bundle: Some(following.bundle().into()),
         }))
     }
 
@@ -118,9 +119,10 @@ async fn converse(
             return;
         }
     };
-    let Opened { link, down, up, signer } = opened;
-    let greeting = Body::Opened(v1::StreamOpened { epoch: link.epoch });
-    let live = Box::new(Live { link: link.clone(), down, signer });
+    let Opened { link, down, up, following } = opened;
+    let bundle = Some(following.bundle().into());
+    let greeting = Body::Opened(v1::StreamOpened { epoch: link.epoch, bundle });
+    let live = Box::new(Live { link: link.clone(), down, following });
     for step in [Early::Message(greeting), Early::Live(live)] {
         if early.send(step).await.is_err() {
             link.closed.cancel();
@@ -179,7 +181,7 @@ async fn take_beats(
         let Ok(Some(beat)) = beat else { return };
         let taken = match expect_own(&token, &beat.node_id) {
             Ok(()) => {
-                let beaten = hub.beat(token.node, beat.epoch, Health::from(&beat)).await;
+                let beaten = hub.beat(&token, beat.epoch, Health::from(&beat)).await;
                 beaten.map_err(|error| to_status(&error))
             }
             Err(status) => Err(status),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use cortex_core::Error;
 use cortex_core::envelope::Envelope;
 use cortex_core::envelope::KeyId;
 use cortex_core::envelope::Kind;
@@ -13,15 +14,21 @@ use cortex_core::id::TaskId;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::convert::CancelOrder;
+use cortex_proto::convert::ControlAct;
 use cortex_proto::convert::ControlOrder;
 use cortex_proto::convert::InputOrder;
 use cortex_proto::convert::TaskOrder;
+use cortex_proto::convert::bundle;
 use cortex_proto::convert::policy;
+use cortex_proto::status::to_status;
 use cortex_proto::v1;
 use prost::Message as _;
 use sha2::Digest as _;
 use sha2::Sha256;
+use tonic::Status;
 
+use crate::clock;
+use crate::hub::Hub;
 use crate::link::Down;
 use crate::trust::signing::NodeSigner;
 
@@ -83,6 +90,23 @@ impl Plan {
         self.sign(signer, at, &subject, payload, now)
     }
 
+    /// The answer to a node that is refused. One that was removed is told so with a signature, so
+    /// that it may believe it.
+    pub(super) fn refusal(&self, hub: &Hub, node: NodeId, error: &Error) -> Status {
+        let status = to_status(error);
+        if error.code() != "node_retired" {
+            return status;
+        }
+        let following = hub.trust().signer().follow(node);
+        let order =
+            ControlOrder { act: ControlAct::Deregister, reason: error.message().to_owned() };
+        let details =
+            self.sign_control(following.signer(), (0, 1), order, clock::now()).encode_to_vec();
+        let (code, words) = (status.code(), status.message().to_owned());
+        let metadata = status.metadata().clone();
+        Status::with_details_and_metadata(code, words, details.into(), metadata)
+    }
+
     /// What goes down a stream; `at` is its epoch and the message's sequence.
     pub(super) fn message(
         &self,
@@ -124,6 +148,25 @@ impl Plan {
                 Body::Ack(v1::ReportAck { attempts })
             }
         }
+    }
+
+    /// What the node is to trust from now on; `at` is the stream's epoch and the message's sequence.
+    pub(super) fn tell_trust(
+        &self,
+        signer: &NodeSigner,
+        at: (u64, u64),
+        bundle: &v1::TrustBundle,
+        now: Timestamp,
+    ) -> v1::hub_message::Body {
+        let subject = Subject {
+            kind: Kind::Control,
+            session: SessionId::from_bytes([0; 16]),
+            task: TaskId::from_bytes([0; 16]),
+            attempt: 0,
+            payload_type: bundle::TYPE,
+        };
+        let payload = bundle.encode_to_vec().into();
+        v1::hub_message::Body::Signed(self.sign(signer, at, &subject, payload, now))
     }
 
     fn sign(

@@ -55,6 +55,7 @@ pub(super) fn parse(message: v1::NodeMessage) -> Result<Option<Up>, ConvertError
             let given: Result<_, _> = acks.attempts.iter().map(parse_ack).collect();
             Some(Up::Given(given?))
         }
+        Body::Adopted(adopted) => Some(Up::Adopted(adopted.serial)),
         Body::Leaving(leaving) => Some(Up::Leaving(leaving.reason)),
         Body::Proof(_) => {
             let reason = "comes once, as the first message".to_owned();

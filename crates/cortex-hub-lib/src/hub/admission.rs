@@ -8,6 +8,7 @@ use cortex_core::audit::Actor;
 use cortex_core::audit::Object;
 use cortex_core::id::InviteId;
 use cortex_core::id::NodeId;
+use cortex_core::id::UserId;
 use cortex_core::invite::InviteError;
 use cortex_core::node::Admission;
 use cortex_core::node::Node;
@@ -95,11 +96,15 @@ impl Hub {
             identity: applicant.identity,
             version: applicant.version,
         };
-        let new = enrolment.node;
+        let (new, identity) = (enrolment.node, enrolment.identity);
         let note = Note::of(Actor::Node(new), Action::NodeEnrol, Object::Node(new));
         let hub = self.clone();
         let enrolling = async move {
             let node = hub.enrol(enrolment, note, now).await?;
+            // A repeat is by the key that the node has, not by one that it had.
+            if node.identity != identity {
+                return Err(InviteError::AlreadyUsed.into());
+            }
             hub.check_owner(node, now).await
         };
         let node = match self.finish(enrolling).await {
@@ -109,6 +114,10 @@ impl Hub {
                 let host = applicant.host_name.escape_debug();
                 tracing::warn!(invite = %applicant.invite, %host, %error, "enrolment refused");
                 let note = Note::refusal(Action::NodeEnrol, Object::Invite(applicant.invite));
+                let note = match self.to_be_warned(applicant.invite, &error).await {
+                    Some(owner) => note.owned_by(owner),
+                    None => note,
+                };
                 self.inner.store.audit().refused(note.detail(error.code())).await;
                 return Err(error);
             }
@@ -116,12 +125,22 @@ impl Hub {
         self.metrics().enrolments.inc();
         tracing::info!(node = %node.id, name = %node.name, "node enrolled");
         self.inner.feed.announce(Change::Node(std::sync::Arc::new(node.clone())));
-        let key = self.trust().signer().for_node(node.id).verifying_key();
+        let task_keys = self.trust().signer().task_keys(node.id, now);
         let certificate = match tls_key {
             Some(tls_key) => Some(self.certify(node.id, &tls_key, now)?),
             None => None,
         };
-        Ok(Welcome { node, task_keys: vec![key.to_bytes()], certificate })
+        let task_keys = task_keys.iter().map(|key| key.to_bytes()).collect();
+        Ok(Welcome { node, task_keys, certificate })
+    }
+
+    /// Whose invite two machines have the secret of: somebody gave it away, or lost it.
+    async fn to_be_warned(&self, invite: InviteId, error: &Error) -> Option<UserId> {
+        if error.code() != InviteError::AlreadyUsed.code() {
+            return None;
+        }
+        let invites = self.inner.registry.invites(None).await.ok()?;
+        invites.into_iter().find(|one| one.id == invite).map(|one| one.owner)
     }
 
     /// Refuses what no applicant can bring; returns the key for which it wants a certificate.
@@ -215,7 +234,8 @@ impl Hub {
         let node = self.known_node(id).await?;
         check_proof(&node.identity, &proof::token(self.id(), id, challenge), signature)?;
         check_admission(&node)?;
-        self.trust().tokens().issue_node(id, &node.identity, now)
+        let life = self.inner.config.tls.node_token_life();
+        self.trust().tokens().issue_node(id, &node.identity, life, now)
     }
 
     /// Tells whose access token this is.
@@ -226,9 +246,7 @@ impl Hub {
     /// The node that a token was issued to, if the token still fits it.
     pub(super) async fn node_of(&self, token: &NodeToken) -> Result<Node> {
         let node = self.known_node(token.node).await?;
-        if KeyThumbprint::of(&node.identity) != token.key {
-            return Err(unproved());
-        }
+        check_key(token, &node)?;
         check_admission(&node)?;
         Ok(node)
     }
@@ -242,6 +260,11 @@ impl Hub {
     }
 }
 
+/// Refuses a token that is bound to another key than the node's.
+pub(super) fn check_key(token: &NodeToken, node: &Node) -> Result<()> {
+    if KeyThumbprint::of(&node.identity) == token.key { Ok(()) } else { Err(unproved()) }
+}
+
 /// Verifies that whoever signed `proof` holds the identity key.
 pub(super) fn check_proof(identity: &[u8; 32], proof: &[u8], signature: &[u8]) -> Result<()> {
     let key = VerifyingKey::from_bytes(identity).map_err(|_| unproved())?;
@@ -249,7 +272,7 @@ pub(super) fn check_proof(identity: &[u8; 32], proof: &[u8], signature: &[u8]) -
     key.verify_strict(proof, &signature).map_err(|_| unproved())
 }
 
-fn unproved() -> Error {
+pub(super) fn unproved() -> Error {
     let message = "the proof of identity does not fit";
     Error::new(ErrorKind::Unauthenticated, "authenticate node", message).with_code("bad_proof")
 }

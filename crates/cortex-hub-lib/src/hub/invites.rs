@@ -65,7 +65,8 @@ struct HubPart<'a> {
     grpc_port: u16,
     server_name: &'a str,
     ca_spki_sha256: Vec<String>,
-    ca_pem: &'a str,
+    ca_pem: String,
+    trust_anchor: String,
 }
 
 #[derive(Serialize)]
@@ -178,8 +179,9 @@ impl Hub {
                 server_host: &config.node_host,
                 grpc_port: config.node_port,
                 server_name: authority.server_name(),
-                ca_spki_sha256: vec![authority.ca_pin()],
+                ca_spki_sha256: authority.ca_pins(),
                 ca_pem: authority.ca_pem(),
+                trust_anchor: hex::encode(self.trust().signer().anchor().as_bytes()),
             },
             node: NodePart { name },
             invite: token,

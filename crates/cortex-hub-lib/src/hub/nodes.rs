@@ -198,7 +198,8 @@ fn need_of(change: &NodeChange) -> Hold {
         | NodeChange::Grant(..)
         | NodeChange::Ungrant(_)
         | NodeChange::Suspect(_)
-        | NodeChange::Renew(_) => Hold::Own,
+        | NodeChange::Renew(_)
+        | NodeChange::Rekey(_) => Hold::Own,
     }
 }
 
@@ -222,6 +223,7 @@ fn action_of(change: &NodeChange) -> Action {
         NodeChange::Ungrant(_) => Action::NodeUnshare,
         NodeChange::Suspect(_) => Action::NodeSuspect,
         NodeChange::Renew(_) => Action::NodeRenew,
+        NodeChange::Rekey(_) => Action::NodeRekey,
     }
 }
 
@@ -239,6 +241,9 @@ fn words_of(node: &Node, change: &NodeChange) -> String {
         NodeChange::Ungrant(user) => format!("{name} with {user}"),
         NodeChange::Suspect(suspicion) => format!("{name} {}", suspicion.word()),
         NodeChange::Renew(renewal) => format!("{name} from generation {}", renewal.generation),
+        NodeChange::Rekey(rekey) => {
+            format!("{name} from {} to {}", hex::encode(rekey.from), hex::encode(rekey.to))
+        }
         NodeChange::Cordon(_) | NodeChange::Lock(_) | NodeChange::Retire => name.clone(),
     }
 }

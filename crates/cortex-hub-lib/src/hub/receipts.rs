@@ -11,6 +11,7 @@ use cortex_core::chain::Head;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
+use cortex_core::node::IdentityKey;
 use cortex_core::receipt;
 use cortex_core::session::Entry;
 use cortex_core::session::Happening;
@@ -44,12 +45,12 @@ pub struct ReceiptReader {
 /// A part of a session's receipts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Part {
-    /// A node whose receipts follow, with its identity key.
+    /// An identity key of a node whose receipts follow; each of them, in their order.
     Node {
         /// The node.
         id: NodeId,
-        /// Its Ed25519 key.
-        identity: [u8; 32],
+        /// The key.
+        identity: IdentityKey,
     },
     /// A receipt.
     Receipt {
@@ -162,8 +163,9 @@ impl ReceiptReader {
             if let Ok(receipt) = signed.read()
                 && self.nodes.insert(receipt.node)
             {
-                let identity = self.hub.inner.registry.get(receipt.node).await?.identity;
-                parts.push(Part::Node { id: receipt.node, identity });
+                let node = self.hub.inner.registry.get(receipt.node).await?;
+                let keys = node.identity_keys().into_iter();
+                parts.extend(keys.map(|identity| Part::Node { id: node.id, identity }));
             }
             parts.push(Part::Receipt { task, signed });
         }

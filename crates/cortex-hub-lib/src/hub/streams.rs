@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use super::Hub;
 use super::admission::NodeToken;
+use super::admission::check_key;
 use super::admission::check_proof;
 use crate::clock;
 use crate::feed::Change;
@@ -29,7 +30,7 @@ use crate::link::Down;
 use crate::link::Link;
 use crate::link::Up;
 use crate::trust::challenge::Subject;
-use crate::trust::signing::NodeSigner;
+use crate::trust::signing::Following;
 
 /// Messages of one node that wait to be taken in; then its stream is not read.
 const NEWS_QUEUE: usize = 64;
@@ -56,7 +57,7 @@ pub(crate) struct Opened {
     pub(crate) link: Arc<Link>,
     pub(crate) down: mpsc::Receiver<Down>,
     pub(crate) up: mpsc::Sender<Up>,
-    pub(crate) signer: NodeSigner,
+    pub(crate) following: Following,
 }
 
 impl Hub {
@@ -112,7 +113,7 @@ impl Hub {
     }
 
     async fn enter(&self, node: Node, boot: BootId) -> Result<Opened> {
-        let id = node.id;
+        let (id, identity) = (node.id, node.identity);
         if self.inner.links.is_flapping(id, boot, clock::now()) {
             return Err(self.suspect(&node, Suspicion::Flapping).await);
         }
@@ -125,27 +126,30 @@ impl Hub {
         let (link, down) = Link::new(node.clone(), boot, queue, clock::now());
         let (up, news) = mpsc::channel(NEWS_QUEUE);
         let arrival = Arrival { link: link.clone(), news };
-        let signer = self.trust().signer().for_node(id);
+        let following = self.trust().signer().follow(id);
         self.inner
             .arrivals
             .send(arrival)
             .await
             .map_err(|_| Error::new(ErrorKind::Unavailable, "open stream", "the hub shuts down"))?;
         self.inner.links.enter(link.clone());
-        self.catch_up(&link).await?;
+        self.catch_up(&link, identity).await?;
         self.metrics().nodes_online.set(i64::try_from(self.links().len()).unwrap_or(i64::MAX));
         tracing::info!(node = %id, name = %node.name, epoch = link.epoch, "node online");
         self.inner.feed.announce(Change::Node(node));
-        Ok(Opened { link, down, up, signer })
+        Ok(Opened { link, down, up, following })
     }
 
-    /// Takes in changes of the node that were made before its link could be found.
-    async fn catch_up(&self, link: &Link) -> Result<()> {
+    /// Takes in changes of the node that were made before its link could be found; `identity` is the
+    /// key that has opened it.
+    async fn catch_up(&self, link: &Link, identity: [u8; 32]) -> Result<()> {
         let node = self.inner.registry.get(link.node().id).await.inspect_err(|_| {
             link.closed.cancel();
         })?;
         if let Some(reason) = CloseReason::of(node.admission) {
             link.close(reason);
+        } else if node.identity != identity {
+            link.close(CloseReason::Rekeyed);
         }
         link.update(Arc::new(node));
         Ok(())
@@ -175,12 +179,14 @@ impl Hub {
     }
 
     /// Takes a heartbeat of the stream of `epoch`.
-    pub(crate) async fn beat(&self, node: NodeId, epoch: u64, health: Health) -> Result<()> {
+    pub(crate) async fn beat(&self, token: &NodeToken, epoch: u64, health: Health) -> Result<()> {
+        let node = token.node;
         let link = self.inner.links.get(node).filter(|link| link.epoch == epoch);
         let link = link.ok_or_else(|| {
             Error::new(ErrorKind::Conflict, "take heartbeat", "the stream is not the newest")
                 .with_code("fenced")
         })?;
+        check_key(token, &link.node())?;
         let now = clock::now();
         link.heard(Some(health.clone()), now);
         self.inner.registry.touch(node, Sighting::Beat { epoch, health }, now).await.map(drop)

@@ -206,9 +206,12 @@ async fn parts(
 
 fn line_of(part: ReceiptPart) -> ExportLine {
     match part {
-        ReceiptPart::Node { id, identity } => {
-            ExportLine::Node { id: id.to_string(), identity: hex::encode(identity) }
-        }
+        ReceiptPart::Node { id, identity } => ExportLine::Node {
+            id: id.to_string(),
+            identity: hex::encode(identity.key),
+            from: Some(identity.from.to_string()),
+            until: identity.until.map(|until| until.to_string()),
+        },
         ReceiptPart::Receipt { task, signed } => ExportLine::Receipt {
             task: task.to_string(),
             statement: STANDARD.encode(&signed.statement),

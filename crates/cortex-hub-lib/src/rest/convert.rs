@@ -202,6 +202,7 @@ mod tests {
             owner: UserId::from_bytes([2; 16]),
             grants: BTreeMap::new(),
             identity: [0; 32],
+            former_keys: Vec::new(),
             labels: labels(&[("zone", "a")]),
             admission: Admission::Locked,
             suspicion: None,

@@ -26,10 +26,12 @@ use super::login;
 use super::logins;
 use super::nodes;
 use super::output;
+use super::placement;
 use super::sessions;
 use super::tasks;
 use super::terminal;
 use super::tokens;
+use super::trust;
 use super::users;
 
 /// One route: what it does, and who may use it.
@@ -99,6 +101,7 @@ pub(super) fn table() -> Vec<Route> {
         deed(manage, &[Action::SessionDetach], routes!(sessions::detach)),
         row(read, routes!(sessions::events)),
         deed(exec, &[Action::TaskSubmit], routes!(dispatch::dispatch)),
+        row(read, routes!(placement::explain)),
         row(read, routes!(tasks::list)),
         row(read, routes!(tasks::get)),
         row(read, routes!(output::read)),
@@ -117,6 +120,18 @@ pub(super) fn table() -> Vec<Route> {
         row(Rule::Admin, routes!(users::list)),
         deed(Rule::Admin, &[Action::UserCreate], routes!(users::create)),
         deed(manage, &[Action::UserChange], routes!(users::change)),
+        row(Rule::Admin, routes!(trust::get)),
+        deed(
+            Rule::Admin,
+            &[
+                Action::TrustPrepare,
+                Action::TrustActivate,
+                Action::TrustTaint,
+                Action::TrustRevoke,
+                Action::TrustRollback,
+            ],
+            routes!(trust::turn),
+        ),
     ]
 }
 

@@ -2,12 +2,14 @@
 
 mod api;
 mod audit;
+mod copies;
 mod description;
 mod enrolment;
 mod grants;
 mod guard;
 mod login;
 mod pages;
+mod placement;
 mod receipts;
 mod rig;
 mod secrets;
@@ -15,4 +17,5 @@ mod socket;
 mod strangers;
 mod streams;
 mod terminal;
+mod trust;
 mod work;

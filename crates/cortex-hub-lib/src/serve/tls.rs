@@ -23,8 +23,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
+use crate::clock;
 use crate::trust::Doors;
 use crate::trust::door::Peer;
 
@@ -233,7 +233,7 @@ async fn handshake(
 ) -> Option<TlsConnection> {
     let started = Instant::now();
     match tokio::time::timeout_at(started + limit, accept(&doors, stream, peer)).await {
-        Ok(Ok((stream, peer))) => Some(TlsConnection::new(stream, peer)),
+        Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "TLS handshake failed");
             None
@@ -249,12 +249,14 @@ async fn accept(
     doors: &Doors,
     stream: TcpStream,
     address: SocketAddr,
-) -> io::Result<(TlsStream<TcpStream>, Peer)> {
+) -> io::Result<TlsConnection> {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-    let (door, config) = doors.choose(start.client_hello().server_name());
+    let chosen = doors.choose(start.client_hello().server_name(), clock::now());
+    let (door, config) = chosen.map_err(io::Error::other)?;
     let stream = start.into_stream(config).await?;
-    let node = doors.node_of(stream.get_ref().1.peer_certificates());
-    Ok((stream, Peer { address, door, node }))
+    let shown = stream.get_ref().1.peer_certificates();
+    let (node, distrusted) = (doors.node_of(shown), doors.until_distrusted(shown, clock::now()));
+    Ok(TlsConnection::new(stream, Peer { address, door, node }, distrusted))
 }
 
 /// Whether an error of `accept` concerns the connection that was to be accepted, not the listener.

@@ -2,6 +2,7 @@
 
 mod m2026_11_22_audit;
 mod m2026_11_22_first;
+mod m2026_11_22_former_keys;
 mod m2026_11_22_join_state;
 mod m2026_11_22_users;
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_11_22_users::Migration),
             Box::new(m2026_11_22_join_state::Migration),
             Box::new(m2026_11_22_audit::Migration),
+            Box::new(m2026_11_22_former_keys::Migration),
         ]
     }
 }

@@ -1,7 +1,8 @@
 //! The hub's own certificate authority, and the server certificate that it keeps fresh.
 //!
-//! Nodes pin the authority, not the server certificate: this one has a fresh key at each start and
-//! is replaced at two thirds of its life, without a restart and without a node noticing.
+//! Nodes know the authority, not the server certificate: this one has a fresh key at each start and
+//! is replaced at two thirds of its life, without a restart and without a node noticing. The
+//! authority itself is replaced by a rotation; see [`Purpose::Ca`](super::Purpose).
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -15,6 +16,7 @@ use cortex_core::Error;
 use cortex_core::Result;
 use cortex_core::error::Kind;
 use cortex_core::id::HubId;
+use cortex_core::ring::Phase;
 use cortex_core::timestamp::Timestamp;
 use rcgen::SanType;
 use rustls::RootCertStore;
@@ -29,8 +31,7 @@ use rustls::server::ResolvesServerCert;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
-use sha2::Digest as _;
-use sha2::Sha256;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::OutsideCertificate;
@@ -38,6 +39,9 @@ use super::Vault;
 use super::certificate;
 use super::certificate::PrivateKey;
 use super::door::enrolment_name;
+use super::rings::Ca;
+use super::rings::Member;
+use super::rings::Rings;
 
 /// The longest that [`Authority::keep_fresh`] sleeps: clocks can be set while it does.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -50,10 +54,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 pub struct Authority {
     server_name: String,
     names: Vec<SanType>,
-    ca: CertificateDer<'static>,
-    ca_key: Arc<PrivateKey>,
-    ca_pem: String,
-    ca_pin: [u8; 32],
+    rings: watch::Receiver<Arc<Rings>>,
     provider: Arc<CryptoProvider>,
     presented: Arc<Presented>,
     tls: Arc<ServerConfig>,
@@ -79,7 +80,9 @@ impl Authority {
         let server_name = server_name(vault.hub);
         let names = subject_names(&server_name, names)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let first = issue(&server_name, &names, (&vault.ca, &vault.ca_key), &provider, now)?;
+        let rings = vault.watch();
+        let issuer = Arc::clone(rings.borrow().ca.active());
+        let first = issue(&server_name, &names, &issuer.key, &provider, now)?;
         let presented = Arc::new(Presented {
             server_name: server_name.clone(),
             own: ArcSwap::from_pointee(first),
@@ -87,10 +90,7 @@ impl Authority {
         });
         Ok(Self {
             tls: Arc::new(tls_config(&provider, &presented)?),
-            ca_pem: certificate::pem("CERTIFICATE", &vault.ca).to_string(),
-            ca_pin: Sha256::digest(vault.ca_key.public_key_info()).into(),
-            ca: vault.ca.clone(),
-            ca_key: Arc::clone(&vault.ca_key),
+            rings,
             server_name,
             names,
             provider,
@@ -104,22 +104,31 @@ impl Authority {
         &self.server_name
     }
 
-    /// The authority's certificate, for a node's configuration.
+    /// The certificates of the authorities that a new node needs, the active one first: all but
+    /// those that are about to be revoked.
     #[must_use]
-    pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+    pub fn ca_pem(&self) -> String {
+        let pem = |ca: &Ca| certificate::pem("CERTIFICATE", &ca.certificate).to_string();
+        self.for_new_nodes(pem).concat()
     }
 
-    /// The pin: SHA-256 of the authority's public key (its `SubjectPublicKeyInfo`).
+    /// The pins of these authorities, SHA-256 of the public key (its `SubjectPublicKeyInfo`) as 64
+    /// hexadecimal digits each: as they stand in a node's configuration.
     #[must_use]
-    pub fn ca_spki_sha256(&self) -> [u8; 32] {
-        self.ca_pin
+    pub fn ca_pins(&self) -> Vec<String> {
+        self.for_new_nodes(|ca| hex::encode(ca.pin()))
     }
 
-    /// The pin as 64 hexadecimal digits, as it stands in a node's configuration.
-    #[must_use]
-    pub fn ca_pin(&self) -> String {
-        hex::encode(self.ca_pin)
+    /// The authority that signs now.
+    pub(super) fn issuer(&self) -> Arc<Member<Ca>> {
+        Arc::clone(self.rings.borrow().ca.active())
+    }
+
+    fn for_new_nodes<T>(&self, show: impl Fn(&Ca) -> T) -> Vec<T> {
+        let rings = self.rings.borrow();
+        let members = rings.ca.members();
+        let lasting = members.filter(|(_, phase)| !matches!(phase, Phase::Tainted { .. }));
+        lasting.map(|(member, _)| show(&member.key)).collect()
     }
 
     /// The configuration for a TLS listener: TLS 1.3 only, HTTP/2, no early data, no client
@@ -129,16 +138,19 @@ impl Authority {
         Arc::clone(&self.tls)
     }
 
-    /// The same, but with a client certificate of this authority demanded of everybody.
+    /// The same, but with a client certificate demanded of everybody, which an authority has signed
+    /// that is accepted at `now`.
     ///
-    /// There are no resumptions: each connection proves anew that its certificate is good now.
+    /// Made for one connection: the next one asks again, since authorities come and go. There are
+    /// no resumptions: each connection proves anew that its certificate is good.
     ///
     /// # Errors
     /// `Internal`: the TLS library refused.
-    pub fn mutual_config(&self) -> Result<Arc<ServerConfig>> {
+    pub fn mutual_config(&self, now: Timestamp) -> Result<Arc<ServerConfig>> {
+        let rings = Arc::clone(&self.rings.borrow());
         let mut roots = RootCertStore::empty();
-        for root in self.trusted() {
-            roots.add(root.clone()).map_err(refused)?;
+        for member in rings.ca.accepted(now) {
+            roots.add(member.key.certificate.clone()).map_err(refused)?;
         }
         let provider = Arc::clone(&self.provider);
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
@@ -149,14 +161,29 @@ impl Authority {
         Ok(Arc::new(config))
     }
 
-    /// The authority's certificate and key: what signs new certificates.
-    pub(super) fn issuer(&self) -> (&CertificateDer<'static>, &PrivateKey) {
-        (&self.ca, &self.ca_key)
-    }
-
-    /// The authorities whose client certificates are taken.
-    fn trusted(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
-        std::iter::once(&self.ca)
+    /// Ends when this certificate of a client runs out, or when the authority is revoked that has
+    /// signed it.
+    pub(super) fn until_distrusted(
+        &self,
+        certificate: &CertificateDer<'_>,
+        now: Timestamp,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let left = certificate::end_of(certificate).map_or(Duration::ZERO, |end| end.since(now));
+        let mut rings = self.rings.clone();
+        let signer = rings.borrow().ca_of(certificate);
+        async move {
+            let is_gone = |rings: &Arc<Rings>| {
+                !rings.ca.members().any(|(member, _)| Some(member.number) == signer)
+            };
+            let revoked = async {
+                if rings.wait_for(is_gone).await.is_err() {
+                    // The hub ends, and its connections with it.
+                    std::future::pending::<()>().await;
+                }
+            };
+            // Nothing is left where it has run out, or where the authority is gone.
+            let _ = tokio::time::timeout(left, revoked).await;
+        }
     }
 
     /// Presents this certificate to clients that ask for another name than the internal one. The
@@ -177,13 +204,14 @@ impl Authority {
         self.presented.own.load().renews_at
     }
 
-    /// Issues a server certificate with a fresh key; new connections get it from now on.
+    /// Issues a server certificate with a fresh key, signed by the authority that is active now; new
+    /// connections get it from now on.
     ///
     /// # Errors
     /// `Internal`: the cryptographic library failed; the former certificate stays.
     pub fn renew(&self, now: Timestamp) -> Result<()> {
-        let authority = (&self.ca, &*self.ca_key);
-        let next = issue(&self.server_name, &self.names, authority, &self.provider, now)?;
+        let issuer = self.issuer();
+        let next = issue(&self.server_name, &self.names, &issuer.key, &self.provider, now)?;
         self.presented.own.store(Arc::new(next));
         Ok(())
     }
@@ -252,15 +280,16 @@ impl ResolvesServerCert for Presented {
 fn issue(
     server_name: &str,
     names: &[SanType],
-    authority: (&CertificateDer<'static>, &PrivateKey),
+    issuer: &Ca,
     provider: &CryptoProvider,
     now: Timestamp,
 ) -> Result<Server> {
     let key = PrivateKey::generate()?;
-    let leaf = certificate::server(server_name, names, &key, authority, now)?;
+    let leaf =
+        certificate::server(server_name, names, &key, (&issuer.certificate, &issuer.key), now)?;
     // The authority goes along, though TLS does not ask for it: a node that was given the pin only
     // finds the pinned key in here.
-    let chain = vec![leaf, authority.0.clone()];
+    let chain = vec![leaf, issuer.certificate.clone()];
     let certified = CertifiedKey::from_der(chain, key.to_der(), provider).map_err(refused)?;
     let renews_at = now + certificate::SERVER_LIFE * 2 / 3;
     Ok(Server { certified: Arc::new(certified), renews_at })

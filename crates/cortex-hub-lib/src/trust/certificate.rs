@@ -30,6 +30,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::prelude::X509Certificate;
 use zeroize::Zeroize as _;
 use zeroize::Zeroizing;
 
@@ -155,6 +157,12 @@ pub(super) fn node(
     let certificate =
         params.signed_by(key, &issuer).map_err(|error| failed("issue certificate", error))?;
     Ok(certificate.into())
+}
+
+/// When a certificate runs out; `None` where it is none.
+pub(super) fn end_of(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    parsed.validity().not_after.timestamp().checked_mul(1_000).map(Timestamp::from_millis)
 }
 
 fn params(common_name: &str, now: Timestamp, life: Duration) -> Result<CertificateParams> {

@@ -31,6 +31,8 @@ pub enum Subject {
     Stream(NodeId),
     /// Renewal of a node's certificate.
     Renewal(NodeId),
+    /// A change of a node's identity key.
+    Rekey(NodeId),
 }
 
 /// The open challenges of a hub, in memory only: after a restart, clients ask again.
@@ -39,7 +41,7 @@ pub enum Subject {
 /// enrolled nodes out.
 #[derive(Debug)]
 pub struct Challenges {
-    shelves: [Mutex<Shelf>; 4],
+    shelves: [Mutex<Shelf>; 5],
     capacity: usize,
 }
 
@@ -100,6 +102,7 @@ impl Challenges {
             Subject::Token(_) => 1,
             Subject::Stream(_) => 2,
             Subject::Renewal(_) => 3,
+            Subject::Rekey(_) => 4,
         };
         &self.shelves[at]
     }

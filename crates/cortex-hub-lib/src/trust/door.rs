@@ -1,9 +1,11 @@
 //! The doors of the node port: which certificates are asked for, by the name that a client dials.
 //!
-//! In `mutual` nobody gets through a handshake without a certificate of the hub's authority, except
-//! by one name, [`enrolment_name`]: there, whoever has no certificate yet, or no longer, finds the
-//! enrolment service and nothing else. So one port is enough, and a node needs to be told nothing
-//! more than the hub's name and pin.
+//! In `mutual` nobody gets through a handshake without a certificate of an authority of the hub,
+//! except by one name, [`enrolment_name`]: there, whoever has no certificate yet, or no longer, finds
+//! enrolment, renewal and trust bundles, and nothing else. So one port is enough, and a node needs to
+//! be told nothing more than the hub's name and pin. Authorities can be replaced: each connection is
+//! judged by those that are accepted when it comes, and ends when its certificate runs out or the
+//! authority behind that is revoked.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use std::sync::Arc;
 use cortex_core::Result;
 use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
+use cortex_core::timestamp::Timestamp;
+use futures::future::BoxFuture;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
@@ -23,7 +27,7 @@ use crate::config::NodeTls;
 pub enum Door {
     /// The one that all services are behind.
     Main,
-    /// The one that only the enrolment service is behind.
+    /// The one that only enrolment, renewal and trust bundles are behind.
     Enrolment,
 }
 
@@ -42,8 +46,17 @@ pub struct Peer {
 #[derive(Debug)]
 pub struct Doors {
     hub: HubId,
-    main: Arc<ServerConfig>,
+    main: Main,
     enrolment: Option<(String, Arc<ServerConfig>)>,
+}
+
+/// What the main door asks for.
+#[derive(Debug)]
+enum Main {
+    /// No certificate.
+    Open(Arc<ServerConfig>),
+    /// One of an authority that is accepted at that moment.
+    Mutual(Arc<Authority>),
 }
 
 /// The name of the door for enrolments, of a hub with this internal name.
@@ -54,39 +67,64 @@ pub fn enrolment_name(server_name: &str) -> String {
 
 impl Doors {
     /// The doors of the node port.
-    ///
-    /// # Errors
-    /// `Internal`: the TLS library refused.
-    pub fn for_nodes(hub: HubId, authority: &Authority, nodes: NodeTls) -> Result<Self> {
+    #[must_use]
+    pub fn for_nodes(hub: HubId, authority: &Arc<Authority>, nodes: NodeTls) -> Self {
         let open = authority.tls_config();
         let main = match nodes {
-            NodeTls::Token => Arc::clone(&open),
-            NodeTls::Mutual => authority.mutual_config()?,
+            NodeTls::Token => Main::Open(Arc::clone(&open)),
+            NodeTls::Mutual => Main::Mutual(Arc::clone(authority)),
         };
         let name = enrolment_name(authority.server_name());
-        Ok(Self { hub, main, enrolment: Some((name, open)) })
+        Self { hub, main, enrolment: Some((name, open)) }
     }
 
     /// One door for all.
     #[must_use]
     pub fn single(hub: HubId, config: Arc<ServerConfig>) -> Self {
-        Self { hub, main: config, enrolment: None }
+        Self { hub, main: Main::Open(config), enrolment: None }
     }
 
     /// The door of a client that asks for this name, if it names any.
-    #[must_use]
-    pub fn choose(&self, server_name: Option<&str>) -> (Door, Arc<ServerConfig>) {
+    ///
+    /// # Errors
+    /// `Internal`: the TLS library refused.
+    pub fn choose(
+        &self,
+        server_name: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(Door, Arc<ServerConfig>)> {
         match (&self.enrolment, server_name) {
             (Some((name, config)), Some(asked)) if asked.eq_ignore_ascii_case(name) => {
-                (Door::Enrolment, Arc::clone(config))
+                return Ok((Door::Enrolment, Arc::clone(config)));
             }
-            _ => (Door::Main, Arc::clone(&self.main)),
+            _ => {}
         }
+        let config = match &self.main {
+            Main::Open(config) => Arc::clone(config),
+            Main::Mutual(authority) => authority.mutual_config(now)?,
+        };
+        Ok((Door::Main, config))
     }
 
     /// The node that a verified chain of certificates is of.
     #[must_use]
     pub fn node_of(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<NodeId> {
         node_certificate::node_of(chain?.first()?, self.hub)
+    }
+
+    /// Ends when a verified chain of certificates is good no more: it runs out, or the authority
+    /// behind it is revoked. What came in by it ends with it. `None` where there is no chain.
+    #[must_use]
+    pub fn until_distrusted(
+        &self,
+        chain: Option<&[CertificateDer<'_>]>,
+        now: Timestamp,
+    ) -> Option<BoxFuture<'static, ()>> {
+        match (&self.main, chain?) {
+            (Main::Mutual(authority), [leaf, ..]) => {
+                Some(Box::pin(authority.until_distrusted(leaf, now)))
+            }
+            _ => None,
+        }
     }
 }

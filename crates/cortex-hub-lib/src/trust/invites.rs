@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,7 +35,7 @@ const SECRET_CHARS: usize = 43;
 /// Makes invite secrets.
 #[derive(Debug)]
 pub struct Invites {
-    master: Arc<Master>,
+    master: Master,
 }
 
 /// The secret half of an invite. Erased from memory when dropped; never printed.
@@ -83,10 +82,11 @@ pub enum ParseInviteError {
 }
 
 impl Invites {
-    /// Takes the master from an open vault.
+    /// Derives from the token key of an open vault, which no rotation of signing keys replaces: a
+    /// repeat must get the same answer for as long as an invite lives.
     #[must_use]
     pub fn new(vault: &Vault) -> Self {
-        Self { master: Arc::clone(&vault.master) }
+        Self { master: Master::from_bytes(Zeroizing::new(vault.token_key.to_bytes())) }
     }
 
     /// Makes a new invite from random bytes.

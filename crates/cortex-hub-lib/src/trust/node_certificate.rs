@@ -71,6 +71,10 @@ impl TlsPublicKey {
         let info = SubjectPublicKeyInfo::from_der(raw).ok();
         let info = info.filter(|info| *info.algorithm() == rcgen::PKCS_ECDSA_P256_SHA256);
         let info = info.ok_or_else(|| unusable("is not for a P-256 key"))?;
+        if info.subject_public_key_info() != raw {
+            // One key would have several digests.
+            return Err(unusable("has its key in a form of its own"));
+        }
         Ok(Self { info, digest: Sha256::digest(raw).into() })
     }
 
@@ -93,8 +97,9 @@ pub fn issue(
     now: Timestamp,
 ) -> Result<NodeCertificate> {
     let issuer = authority.issuer();
-    let leaf = certificate::node(&name_of(hub, node), &key.info, issuer, life, now)?;
-    Ok(NodeCertificate { chain: vec![leaf, issuer.0.clone()], life })
+    let signer = (&issuer.key.certificate, &issuer.key.key);
+    let leaf = certificate::node(&name_of(hub, node), &key.info, signer, life, now)?;
+    Ok(NodeCertificate { chain: vec![leaf, issuer.key.certificate.clone()], life })
 }
 
 /// The node of this hub whose certificate this is; that it is a good one is for TLS to say.

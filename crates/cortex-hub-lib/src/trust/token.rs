@@ -41,7 +41,7 @@ pub use claims::Times;
 pub use claims::UserClaims;
 pub use revocation::Holder;
 
-/// Life of a node's access token.
+/// The longest life of a node's access token.
 pub const NODE_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// Life of a user's access token.
@@ -81,7 +81,6 @@ struct Class {
     header: Header,
     audience: String,
     validation: Validation,
-    life: Duration,
 }
 
 #[derive(Debug)]
@@ -106,8 +105,8 @@ impl Tokens {
             issuer: hub.to_string(),
             signs: EncodingKey::from_ed_der(der.as_bytes()),
             verifies: DecodingKey::from_ed_der(vault.token_key.verifying_key().as_bytes()),
-            node: Class::new("node+jwt", format!("cortex:node:{hub}"), hub, NODE_LIFE),
-            user: Class::new("user+jwt", format!("cortex:api:{hub}"), hub, USER_LIFE),
+            node: Class::new("node+jwt", format!("cortex:node:{hub}"), hub),
+            user: Class::new("user+jwt", format!("cortex:api:{hub}"), hub),
             state: Mutex::new(State {
                 nodes: Seen::with_capacity(REMEMBERED),
                 users: Seen::with_capacity(REMEMBERED),
@@ -116,14 +115,21 @@ impl Tokens {
         })
     }
 
-    /// Issues a token of [`NODE_LIFE`] to a node that proved possession of `identity`, its Ed25519
-    /// key.
+    /// Issues a token to a node that proved possession of `identity`, its Ed25519 key; it lives for
+    /// [`NODE_LIFE`] at most.
     ///
     /// # Errors
     /// `Internal`: signing failed.
-    pub fn issue_node(&self, node: NodeId, identity: &[u8; 32], now: Timestamp) -> Result<Issued> {
+    pub fn issue_node(
+        &self,
+        node: NodeId,
+        identity: &[u8; 32],
+        life: Duration,
+        now: Timestamp,
+    ) -> Result<Issued> {
         let key = KeyThumbprint::of(identity);
-        self.issue(&self.node, Claims::of_node(node, key, &self.issuance(&self.node, now))?)
+        let issuance = self.issuance(life.min(NODE_LIFE), now);
+        self.issue(&self.node, Claims::of_node(node, key, &issuance)?)
     }
 
     /// Verifies a node's token. The caller still compares [`NodeClaims::key`] with the key on
@@ -151,7 +157,7 @@ impl Tokens {
     /// # Errors
     /// `Internal`: signing failed.
     pub fn issue_user(&self, user: UserId, session: TokenId, now: Timestamp) -> Result<Issued> {
-        self.issue(&self.user, Claims::of_user(user, session, &self.issuance(&self.user, now))?)
+        self.issue(&self.user, Claims::of_user(user, session, &self.issuance(USER_LIFE, now))?)
     }
 
     /// Verifies a user's token. The caller still looks up the user's state and role.
@@ -181,8 +187,8 @@ impl Tokens {
         super::lock(&self.state).revocations.add(holder, now);
     }
 
-    fn issuance(&self, class: &Class, now: Timestamp) -> claims::Issuance<'_> {
-        claims::Issuance { issuer: &self.issuer, now, life: class.life }
+    fn issuance(&self, life: Duration, now: Timestamp) -> claims::Issuance<'_> {
+        claims::Issuance { issuer: &self.issuer, now, life }
     }
 
     fn issue(&self, class: &Class, mut claims: Claims) -> Result<Issued> {
@@ -208,7 +214,7 @@ impl Tokens {
 }
 
 impl Class {
-    fn new(kind: &str, audience: String, hub: HubId, life: Duration) -> Self {
+    fn new(kind: &str, audience: String, hub: HubId) -> Self {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(kind.to_owned());
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -219,7 +225,7 @@ impl Class {
         // The library would ask the system's clock; `Times::check` judges by the caller's.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { header, audience, validation, life }
+        Self { header, audience, validation }
     }
 }
 

@@ -1,15 +1,22 @@
-//! The hub's secrets on disk: who it is, its authority, its signing master, its token key.
+//! The hub's secrets on disk: who it is, its trust anchor, its token key, and its rings of
+//! authorities and signing masters.
 //!
 //! They are made together in a folder that is not the final one, brought to the disk, and then
 //! renamed in one step: a crash in the middle leaves a folder that the next start throws away,
 //! never half a vault. A vault that misses a file is reported, not completed, because a hub with a
 //! new authority or master would silently cut off every node.
+//!
+//! A ring changes in the same spirit: new keys are written first, then one file that says which
+//! keys count is replaced, then keys that are gone are removed. See `layout`.
 
 mod files;
+mod layout;
 
 use std::fmt;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
 
 use cortex_core::Error;
 use cortex_core::Result;
@@ -20,15 +27,14 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use tokio::sync::watch;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::prelude::X509Certificate;
 use zeroize::Zeroizing;
 
-use super::certificate;
-use super::certificate::PrivateKey;
-use super::master::Master;
+use super::rings::Ca;
+use super::rings::Rings;
+use super::rings::Step;
 
 const OPERATION: &str = "open hub secrets";
 
@@ -36,18 +42,18 @@ const FOLDER: &str = "trust";
 const UNFINISHED: &str = "trust.new";
 
 const HUB: &str = "hub.id";
-const CA_KEY: &str = "ca.key.pem";
-const CA_CERTIFICATE: &str = "ca.cert.pem";
-const MASTER: &str = "signing.master";
 const TOKEN_KEY: &str = "token.key.pem";
+const ANCHOR: &str = "anchor.key.pem";
 
-/// A hub's secrets, in memory. Erased when dropped; `Debug` shows the hub's id only.
+/// A hub's secrets, in memory and on disk. Erased when dropped; `Debug` shows the hub's id only.
 pub struct Vault {
     pub(super) hub: HubId,
-    pub(super) ca_key: Arc<PrivateKey>,
-    pub(super) ca: CertificateDer<'static>,
-    pub(super) master: Arc<Master>,
     pub(super) token_key: SigningKey,
+    pub(super) anchor: SigningKey,
+    folder: PathBuf,
+    rings: watch::Sender<Arc<Rings>>,
+    /// Held while the rings change.
+    changing: Mutex<()>,
 }
 
 impl Vault {
@@ -63,7 +69,7 @@ impl Vault {
     pub fn open(data_dir: &Path, now: Timestamp) -> Result<Self> {
         let folder = data_dir.join(FOLDER);
         if !files::exists(&folder)? {
-            Self::create(now)?.store(data_dir, &folder)?;
+            Self::create(&folder, now)?.store(data_dir)?;
         }
         Self::load(&folder, now)
     }
@@ -74,74 +80,112 @@ impl Vault {
         self.hub
     }
 
-    /// A vault whose random parts are known, but for its authority.
+    /// The rings as they are now.
+    pub(super) fn rings(&self) -> Arc<Rings> {
+        self.rings.borrow().clone()
+    }
+
+    /// The rings, now and whenever they change.
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<Rings>> {
+        self.rings.subscribe()
+    }
+
+    /// Takes a step of a rotation. Once this returns `Ok`, it survives a crash; then all who watch
+    /// the rings see it. Blocks.
+    ///
+    /// # Errors
+    /// `Precondition`: it is not this step's turn, or the folder cannot be written; everything
+    /// stays as it was. `Internal`: the system gives no random bytes.
+    pub(super) fn turn(&self, step: &Step, now: Timestamp) -> Result<()> {
+        let _one_at_a_time = super::lock(&self.changing);
+        let before = self.rings();
+        let next = before.after(self.hub, step, now)?;
+        for file in layout::added(&before, &next) {
+            files::put(&self.folder, &file.name, file.content.as_bytes())?;
+        }
+        files::put(&self.folder, layout::RINGS, &layout::write(&next))?;
+        for name in layout::removed(&before, &next) {
+            // It counts no more, and the next start removes it.
+            if let Err(error) = files::remove(&self.folder, &name) {
+                tracing::warn!(%error, "a key that is not used any more stays on the disk");
+            }
+        }
+        self.rings.send_replace(Arc::new(next));
+        Ok(())
+    }
+
+    /// A vault whose random parts are known, but for its authority. It has no folder.
     #[cfg(test)]
     pub(super) fn sample(now: Timestamp) -> Self {
-        let ca_key = PrivateKey::generate().unwrap();
         let hub = HubId::from_bytes([1; 16]);
+        let master = super::master::Master::from_bytes(Zeroizing::new([7; 32]));
+        let rings = Rings::first(Ca::generate(hub, now).unwrap(), master, now);
+        Self::of(hub, [9, 8].map(|seed| SigningKey::from_bytes(&[seed; 32])), Path::new(""), rings)
+    }
+
+    fn of(hub: HubId, keys: [SigningKey; 2], folder: &Path, rings: Rings) -> Self {
+        let [token_key, anchor] = keys;
         Self {
             hub,
-            ca: certificate::authority(hub, &ca_key, now).unwrap(),
-            ca_key: Arc::new(ca_key),
-            master: Arc::new(Master::from_bytes(Zeroizing::new([7; 32]))),
-            token_key: SigningKey::from_bytes(&[9; 32]),
+            token_key,
+            anchor,
+            folder: folder.to_path_buf(),
+            rings: watch::Sender::new(Arc::new(rings)),
+            changing: Mutex::new(()),
         }
     }
 
-    fn create(now: Timestamp) -> Result<Self> {
+    fn create(folder: &Path, now: Timestamp) -> Result<Self> {
         let hub = HubId::generate();
-        let ca_key = PrivateKey::generate()?;
-        let seed = Zeroizing::new(super::random("make token key")?);
-        Ok(Self {
-            hub,
-            ca: certificate::authority(hub, &ca_key, now)?,
-            ca_key: Arc::new(ca_key),
-            master: Arc::new(Master::generate()?),
-            token_key: SigningKey::from_bytes(&seed),
-        })
+        let keys = [new_key("make token key")?, new_key("make trust anchor")?];
+        Ok(Self::of(hub, keys, folder, Rings::generate(hub, now)?))
     }
 
-    fn store(&self, data_dir: &Path, folder: &Path) -> Result<()> {
+    fn store(&self, data_dir: &Path) -> Result<()> {
         let unfinished = data_dir.join(UNFINISHED);
         files::make_parents(data_dir)?;
         files::remove_left_over(&unfinished)?;
         files::make_private(&unfinished)?;
-        let token_key = self
-            .token_key
-            .to_pkcs8_pem(LineEnding::LF)
-            .map_err(|error| Error::new(Kind::Internal, OPERATION, error.to_string()))?;
-        let master = Zeroizing::new(hex::encode(self.master.expose()) + "\n");
-        let write = |name: &str, text: &str| files::write(&unfinished.join(name), text.as_bytes());
-        write(HUB, &format!("{}\n", self.hub))?;
-        write(CA_KEY, &self.ca_key.to_pem())?;
-        write(CA_CERTIFICATE, &certificate::pem("CERTIFICATE", &self.ca))?;
-        write(MASTER, &master)?;
-        write(TOKEN_KEY, &token_key)?;
+        let write = |name: &str, bytes: &[u8]| files::write(&unfinished.join(name), bytes);
+        let rings = self.rings();
+        write(HUB, format!("{}\n", self.hub).as_bytes())?;
+        write(TOKEN_KEY, pem(&self.token_key)?.as_bytes())?;
+        write(ANCHOR, pem(&self.anchor)?.as_bytes())?;
+        for file in layout::all(&rings) {
+            write(&file.name, file.content.as_bytes())?;
+        }
+        write(layout::RINGS, &layout::write(&rings))?;
         files::bring_to_disk(&unfinished)?;
-        files::rename(&unfinished, folder)?;
+        files::rename(&unfinished, &self.folder)?;
         files::bring_to_disk(data_dir)
     }
 
     fn load(folder: &Path, now: Timestamp) -> Result<Self> {
         files::check_folder(folder)?;
-        let read = |name: &str| files::read(&folder.join(name));
-        let damaged = |name: &str| damaged(&folder.join(name));
-        let hub = text(&read(HUB)?).and_then(|text| text.parse().ok());
-        let hub = hub.ok_or_else(|| damaged(HUB))?;
-        let ca_key = PrivateKey::from_pem(&read(CA_KEY)?).ok_or_else(|| damaged(CA_KEY))?;
-        let ca = CertificateDer::from_pem_slice(&read(CA_CERTIFICATE)?)
-            .map_err(|_| damaged(CA_CERTIFICATE))?;
-        check_certificate(&ca, &ca_key, now, &folder.join(CA_CERTIFICATE))?;
-        let mut master = Zeroizing::new([0; 32]);
-        text(&read(MASTER)?)
-            .and_then(|text| hex::decode_to_slice(text, &mut master[..]).ok())
-            .ok_or_else(|| damaged(MASTER))?;
-        let token_key = text(&read(TOKEN_KEY)?)
-            .and_then(|text| SigningKey::from_pkcs8_pem(text).ok())
-            .ok_or_else(|| damaged(TOKEN_KEY))?;
-        let master = Arc::new(Master::from_bytes(master));
-        Ok(Self { hub, ca_key: Arc::new(ca_key), ca, master, token_key })
+        let hub = text(&files::read(&folder.join(HUB))?).and_then(|text| text.parse().ok());
+        let hub = hub.ok_or_else(|| damaged(&folder.join(HUB)))?;
+        let token_key = read_key(&folder.join(TOKEN_KEY))?;
+        complete_first_layout(folder, now)?;
+        let anchor = read_key(&folder.join(ANCHOR))?;
+        let rings = layout::read(folder)?;
+        check_validity(&rings.ca.active().key, now)?;
+        for name in layout::strays(&rings, files::names(folder)?) {
+            files::remove(folder, &name)?;
+        }
+        Ok(Self::of(hub, [token_key, anchor], folder, rings))
     }
+}
+
+/// Adds what vaults lack that were made before there were rings: the anchor, and the file that
+/// says which keys count. That file comes last, so that a crash in between changes nothing.
+fn complete_first_layout(folder: &Path, now: Timestamp) -> Result<()> {
+    if files::exists(&folder.join(layout::RINGS))? || layout::is_turned(&files::names(folder)?) {
+        return Ok(());
+    }
+    if !files::exists(&folder.join(ANCHOR))? {
+        files::put(folder, ANCHOR, pem(&new_key("make trust anchor")?)?.as_bytes())?;
+    }
+    files::put(folder, layout::RINGS, &layout::first(now))
 }
 
 impl fmt::Debug for Vault {
@@ -150,27 +194,37 @@ impl fmt::Debug for Vault {
     }
 }
 
+fn new_key(operation: &'static str) -> Result<SigningKey> {
+    let seed = Zeroizing::new(super::random(operation)?);
+    Ok(SigningKey::from_bytes(&seed))
+}
+
+fn pem(key: &SigningKey) -> Result<Zeroizing<String>> {
+    key.to_pkcs8_pem(LineEnding::LF)
+        .map_err(|error| Error::new(Kind::Internal, OPERATION, error.to_string()))
+}
+
+fn read_key(path: &Path) -> Result<SigningKey> {
+    let bytes = files::read(path)?;
+    text(&bytes).and_then(|text| SigningKey::from_pkcs8_pem(text).ok()).ok_or_else(|| damaged(path))
+}
+
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().map(str::trim)
 }
 
-fn check_certificate(
-    ca: &CertificateDer<'_>,
-    key: &PrivateKey,
-    now: Timestamp,
-    path: &Path,
-) -> Result<()> {
-    let (rest, parsed) = X509Certificate::from_der(ca).map_err(|_| damaged(path))?;
-    if !rest.is_empty() || !parsed.is_ca() || parsed.public_key().raw != key.public_key_info() {
-        return Err(damaged(path));
-    }
+fn check_validity(ca: &Ca, now: Timestamp) -> Result<()> {
+    let expired = |message: String| {
+        Error::new(Kind::Precondition, OPERATION, message)
+            .with_code("ca_expired")
+            .with_hint("check the system's clock")
+    };
+    let (_, parsed) = X509Certificate::from_der(&ca.certificate)
+        .map_err(|error| expired(format!("the authority cannot be read: {error}")))?;
     let (from, to) = (parsed.validity().not_before, parsed.validity().not_after);
     let seconds = now.as_millis().div_euclid(1_000);
     if seconds < from.timestamp() || seconds > to.timestamp() {
-        let message = format!("{} is good from {from} to {to}, not now", path.display());
-        return Err(Error::new(Kind::Precondition, OPERATION, message)
-            .with_code("ca_expired")
-            .with_hint("check the system's clock"));
+        return Err(expired(format!("the hub's authority is good from {from} to {to}, not now")));
     }
     Ok(())
 }

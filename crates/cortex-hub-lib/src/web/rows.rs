@@ -161,6 +161,7 @@ mod tests {
             owner: UserId::from_bytes([2; 16]),
             grants: BTreeMap::new(),
             identity: [0; 32],
+            former_keys: Vec::new(),
             labels: BTreeMap::from([("zone".into(), "a".into()), ("gpu".into(), String::new())]),
             admission: Admission::Active,
             suspicion: None,

@@ -15,6 +15,7 @@ use cortex_core::policy::SandboxPolicy;
 use serde::Deserialize;
 use serde::Deserializer;
 
+use super::Anchor;
 use super::DEFAULT_DRAIN;
 use super::DEFAULT_GRPC_PORT;
 use super::DEFAULT_MAX_TASKS;
@@ -50,6 +51,7 @@ pub(super) struct WrittenHub {
     pub(super) server_name: Option<String>,
     pub(super) ca_spki_sha256: Option<Vec<Pin>>,
     pub(super) ca_pem: Option<String>,
+    pub(super) trust_anchor: Option<Anchor>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -173,6 +175,7 @@ fn finish(written: Written, base: &Path) -> Result<NodeConfig> {
             server_name: hub.server_name.unwrap_or_else(|| default_server_name(id)),
             ca_spki_sha256: hub.ca_spki_sha256.ok_or_else(|| missing("hub.ca_spki_sha256"))?,
             ca_pem: hub.ca_pem,
+            trust_anchor: hub.trust_anchor,
         },
         name: node.name,
         id: node.id,

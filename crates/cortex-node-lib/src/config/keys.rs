@@ -82,6 +82,7 @@ const KEYS: &[Key] = &[
     key!("hub.ca_pem", hub.ca_pem, text, |c| {
         c.hub.ca_pem.as_ref().map(|pem| format!("({} bytes)", pem.len())).unwrap_or_default()
     }),
+    key!("hub.trust_anchor", hub.trust_anchor, text, |c| shown(c.hub.trust_anchor.as_ref())),
     key!("node.name", node.name, text, |c| c.name.clone().unwrap_or_default()),
     key!("node.id", node.id, text, |c| shown(c.id.as_ref())),
     key!("node.data_dir", node.data_dir, text, |c| c.data_dir.display().to_string()),

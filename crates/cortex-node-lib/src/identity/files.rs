@@ -76,6 +76,15 @@ pub(super) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_parent(path)
 }
 
+/// Puts one file in the place of another: after a crash there is the old one or the new one. What was
+/// in the old one is written over once its name is gone.
+pub(super) fn supersede(path: &Path, by: &Path) -> io::Result<()> {
+    let mut old = OpenOptions::new().write(true).open(path)?;
+    std::fs::rename(by, path)?;
+    sync_parent(path)?;
+    write_over(&mut old)
+}
+
 /// Removes a file, having written over what was in it; one that is not there is gone already.
 pub(super) fn erase(path: &Path) -> io::Result<()> {
     let mut file = match OpenOptions::new().write(true).open(path) {
@@ -83,11 +92,15 @@ pub(super) fn erase(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let len = file.metadata()?.len();
-    io::copy(&mut io::repeat(0).take(len), &mut file)?;
-    file.sync_all()?;
+    write_over(&mut file)?;
     std::fs::remove_file(path)?;
     sync_parent(path)
+}
+
+fn write_over(file: &mut File) -> io::Result<()> {
+    let len = file.metadata()?.len();
+    io::copy(&mut io::repeat(0).take(len), file)?;
+    file.sync_all()
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

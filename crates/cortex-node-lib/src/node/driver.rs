@@ -17,7 +17,6 @@ use crate::config::NodeConfig;
 use crate::health::Discovery;
 use crate::health::Sampler;
 use crate::identity::Enrolment;
-use crate::runner::Authority;
 use crate::runner::Drained;
 use crate::runner::Runner;
 use crate::uplink;
@@ -26,6 +25,7 @@ use crate::uplink::Destination;
 use crate::uplink::Downlink;
 use crate::uplink::Membership;
 use crate::uplink::Outbox;
+use crate::uplink::Persistence;
 use crate::uplink::Pulse;
 use crate::uplink::Uplink;
 
@@ -65,7 +65,8 @@ impl Driver {
     /// hub refuses the invite (`invite_…`), is another one than the pinned one while enrolling
     /// (`hub_pin_mismatch`), or has removed the node and said so with its signature
     /// (`node_revoked`): the keys are erased then. The last error where the
-    /// configured limit of attempts is reached. Errors of files as in [`crate::NodeBuilder::build`].
+    /// configured limit of attempts is reached. A change of the identity key that was begun is brought
+    /// to its end first. Errors of files as in [`crate::NodeBuilder::build`].
     ///
     /// # Cancel safety
     /// Dropping the future ends the node at once: processes are killed, and the next run reports
@@ -93,10 +94,17 @@ impl Driver {
     async fn serve(mut self) -> Result<()> {
         let mut stop = self.shared.stop.subscribe();
         let Some(member) = self.enrolment().await? else { return Ok(()) };
+        if !self.settle_identity(&member).await? {
+            return Ok(());
+        }
         self.shared.member.send_replace(Some((member.node, member.name.clone())));
         let outbox = Arc::new(Outbox::new());
-        let authority =
-            Authority { hub: member.hub, node: member.node, task_keys: member.task_keys.clone() };
+        let authority = self.authority_of(&member);
+        if authority.anchor.is_none() {
+            tracing::warn!(
+                "hub.trust_anchor is missing: this node cannot follow when its hub replaces keys"
+            );
+        }
         let (data_dir, key) = (self.parts.identity.dir().to_path_buf(), self.parts.identity.key());
         let (hub, node) = (member.hub, member.node);
         let credentials = Credentials::new(self.parts.identity.join_state(member));
@@ -117,6 +125,7 @@ impl Driver {
             destination: destination(&self.parts.config),
             membership: Membership { hub, node, boot: BootId::generate(), key },
             credentials: Arc::new(credentials),
+            trusted: runner.trusted(),
             outbox: Arc::clone(&outbox),
             inbox: downlink,
             capabilities: self.parts.discovery.view(),
@@ -190,6 +199,16 @@ impl Driver {
         result
     }
 
+    /// Tries until it is asked to stop.
+    pub(super) fn persistence(&self, is_enrolling: bool) -> Persistence<'_> {
+        Persistence {
+            limit: self.parts.config.reconnect_limit,
+            is_enrolling,
+            status: &self.shared.status,
+            leave: self.shared.stop.subscribe(),
+        }
+    }
+
     /// What the node is enrolled as; enrols where it is not. `None`: asked to stop before that.
     async fn enrolment(&mut self) -> Result<Option<Enrolment>> {
         if let Some(known) = self.parts.identity.enrolment() {
@@ -211,20 +230,15 @@ impl Driver {
             host_name: &self.parts.host_name,
             version: &self.parts.version,
         };
-        let enrolled = uplink::enrol(
-            &destination(&self.parts.config),
-            &self.parts.identity.key(),
-            &application,
-            self.parts.config.reconnect_limit,
-            &self.shared.status,
-            self.shared.stop.subscribe(),
-        )
-        .await?;
+        let (to, key) = (destination(&self.parts.config), self.parts.identity.key());
+        let attempt = || uplink::enrol(&to, &key, &application);
+        let enrolled = self.persistence(true).run(attempt).await?;
         let Some(enrolled) = enrolled else { return Ok(None) };
         let enrolment = Enrolment {
             hub: self.parts.config.hub.id,
             node: enrolled.node,
             name: enrolled.name,
+            trust_anchor: self.parts.config.hub.trust_anchor.map(|anchor| *anchor.key()),
             task_keys: enrolled.task_keys,
             generation: enrolled.generation,
             certificate: enrolled.certificate.map(|issued| kept(issued, number)),
@@ -235,13 +249,14 @@ impl Driver {
     }
 }
 
-fn removed() -> Error {
+pub(super) fn removed() -> Error {
     let message = "the hub has removed this node; its keys are erased";
     Error::new(ErrorKind::Denied, "run node", message)
         .with_code("node_revoked")
         .with_hint("ask the hub's owner for a new invite, and put it into the configuration")
 }
 
+/// Whom a node obeys that is enrolled as this.
 /// What the driver's tasks end with.
 enum Part {
     Discovery(Discovery),
@@ -264,7 +279,7 @@ async fn look_around(discovery: &Discovery, mut status: watch::Receiver<Status>)
     discovery.run().await;
 }
 
-fn destination(config: &NodeConfig) -> Destination {
+pub(super) fn destination(config: &NodeConfig) -> Destination {
     let hub = &config.hub;
     Destination {
         host: hub.server_host.clone(),

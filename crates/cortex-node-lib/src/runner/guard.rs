@@ -1,5 +1,9 @@
 //! The door: what is signed is verified on its raw bytes before anything of it is decoded.
 
+use std::sync::Arc;
+
+use cortex_core::bundle;
+use cortex_core::bundle::Bundle;
 use cortex_core::digest::Digest;
 use cortex_core::envelope::Envelope;
 use cortex_core::envelope::Expected;
@@ -9,18 +13,23 @@ use cortex_core::envelope::verify;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::task::Input;
 use cortex_core::timestamp::Timestamp;
+use ed25519_dalek::VerifyingKey;
 use sha2::Digest as _;
 use sha2::Sha256;
 
 use crate::uplink::AttemptKey;
+use crate::uplink::BUNDLE_TYPE;
 use crate::uplink::CANCEL_TYPE;
 use crate::uplink::CONTROL_TYPE;
+use crate::uplink::ControlAct;
 use crate::uplink::ControlOrder;
 use crate::uplink::INPUT_TYPE;
 use crate::uplink::POLICY_TYPE;
 use crate::uplink::Sealed;
+use crate::uplink::SealedBundle;
 use crate::uplink::TASK_TYPE;
 use crate::uplink::TaskOrder;
+use crate::uplink::read_bundle;
 use crate::uplink::read_cancel;
 use crate::uplink::read_control;
 use crate::uplink::read_input;
@@ -57,6 +66,8 @@ pub(super) enum Order {
     Input { key: AttemptKey, number: u64, input: Input },
     /// Put a policy in force.
     Adopt(SandboxPolicy),
+    /// Trust what a bundle says, once the anchor's signature is verified too.
+    Trust(SealedBundle),
     /// Something about the node itself.
     Control(ControlOrder),
 }
@@ -70,6 +81,12 @@ pub(super) enum Ruling {
     Reject { key: AttemptKey, mandate: Mandate, rule: String, reason: String },
     /// Nothing; it was logged.
     Ignore,
+}
+
+/// Whether this is the hub's own word that it has removed the node, said outside of a stream.
+pub(crate) fn is_removal(authority: &Authority, sealed: Sealed, now: Timestamp) -> bool {
+    let ruling = Guard::new(authority.clone()).judge_apart(sealed, now);
+    matches!(ruling, Ruling::Obey(Order::Control(order)) if order.act == ControlAct::Deregister)
 }
 
 impl Guard {
@@ -121,6 +138,22 @@ impl Guard {
         }
     }
 
+    /// Takes a bundle as [`Authority::trust`] does.
+    pub(super) fn trust(
+        &mut self,
+        sealed: &SealedBundle,
+    ) -> Result<Option<Arc<Bundle>>, bundle::Refusal> {
+        self.authority.trust(sealed)
+    }
+
+    /// The keys that may sign for the node at `now`.
+    fn keys(&self, now: Timestamp) -> Vec<VerifyingKey> {
+        match &self.authority.bundle {
+            Some(bundle) => bundle.accepted_task_keys(now).copied().collect(),
+            None => self.authority.task_keys.clone(),
+        }
+    }
+
     fn verify(
         &self,
         sealed: &Sealed,
@@ -129,7 +162,7 @@ impl Guard {
         now: Timestamp,
     ) -> Result<Envelope, Refusal> {
         let expected = Expected {
-            keys: &self.authority.task_keys,
+            keys: &self.keys(now),
             hub: self.authority.hub,
             node: self.authority.node,
             epoch,
@@ -254,12 +287,16 @@ fn read_typed(envelope: &Envelope, sealed: Sealed) -> Ruling {
 }
 
 fn read_order_to_self(envelope: &Envelope, sealed: Sealed) -> Ruling {
-    if envelope.payload_type != CONTROL_TYPE {
-        tracing::warn!(found = envelope.payload_type, "a control of an unknown type");
-        return Ruling::Ignore;
-    }
-    match read_control(sealed.payload) {
-        Ok(order) => Ruling::Obey(Order::Control(order)),
+    let order = match envelope.payload_type.as_str() {
+        BUNDLE_TYPE => read_bundle(sealed.payload).map(Order::Trust),
+        CONTROL_TYPE => read_control(sealed.payload).map(Order::Control),
+        found => {
+            tracing::warn!(found, "a control of an unknown type");
+            return Ruling::Ignore;
+        }
+    };
+    match order {
+        Ok(order) => Ruling::Obey(order),
         Err(error) => {
             tracing::warn!(%error, "a control that cannot be read");
             Ruling::Ignore

@@ -35,7 +35,7 @@ use super::Enrolled;
 use super::Membership;
 use super::Renewed;
 use super::Sealed;
-use super::connect;
+use super::SealedBundle;
 
 const ENROL: &str = "enrol";
 const RENEW: &str = "renew certificate";
@@ -50,9 +50,10 @@ pub(super) struct Registration {
     pub(super) policy: Sealed,
     pub(super) heartbeat_ms: u32,
     pub(super) node_name: String,
+    pub(super) bundle: Option<SealedBundle>,
 }
 
-/// Why there is no token.
+/// Why a node gets nothing.
 pub(super) struct Refused {
     pub(super) error: Error,
     /// What the hub has to say about it with its signature.
@@ -125,7 +126,7 @@ pub(super) async fn renew(
     member: &Membership,
     generation: u64,
     csr: Vec<u8>,
-) -> Result<Renewed> {
+) -> Result<Renewed, Refused> {
     let mut client = EnrollmentServiceClient::new(channel)
         .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
@@ -141,7 +142,8 @@ pub(super) async fn renew(
         csr_der: csr.into(),
         signature: member.key.sign(&proven).to_vec().into(),
     };
-    let answer = within(RENEW, client.finish_renewal(finish)).await?;
+    let answer = limited(RENEW, client.finish_renewal(finish)).await?;
+    let answer = answer.map_err(|status| refused(RENEW, &status))?.into_inner();
     let issued = answer.certificate.and_then(read_certificate);
     let issued = issued.ok_or_else(|| unusable(RENEW, "the hub gave no certificate"))?;
     Ok(Renewed { generation: answer.generation, issued })
@@ -160,7 +162,7 @@ pub(super) async fn issue_token(channel: Channel, member: &Membership) -> Result
     let issue =
         v1::IssueTokenRequest { node_id, challenge: asked.challenge, signature: signature.into() };
     let answer = limited(TOKEN, client.issue_token(issue)).await?;
-    let issued = answer.map_err(|status| refused_token(&status))?.into_inner();
+    let issued = answer.map_err(|status| refused(TOKEN, &status))?.into_inner();
     let mut token = AsciiMetadataValue::try_from(format!("Bearer {}", issued.access_token))
         .map_err(|_| unusable(TOKEN, "the access token is no header value"))?;
     token.set_sensitive(true);
@@ -188,6 +190,7 @@ pub(super) async fn register(
         policy: sealed(policy),
         heartbeat_ms: answer.heartbeat_interval_ms,
         node_name: answer.node_name,
+        bundle: answer.bundle.map(SealedBundle::from),
     })
 }
 
@@ -197,9 +200,6 @@ pub(super) fn sealed(message: v1::SignedMessage) -> Sealed {
 
 /// The seam error of a refused call of an enrolled node.
 pub(super) fn call_error(operation: &'static str, status: &Status) -> Error {
-    if connect::is_certificate_refused(status) {
-        return connect::certificate_refused(operation);
-    }
     let error = from_status(operation, status);
     if status.code() == Code::PermissionDenied {
         return error
@@ -262,10 +262,11 @@ fn read_certificate(wire: v1::NodeCertificate) -> Option<super::Issued> {
     (!chain.is_empty()).then_some(super::Issued { chain, life })
 }
 
-fn refused_token(status: &Status) -> Refused {
+/// Reads a refusal, with what the hub has signed about it.
+pub(super) fn refused(operation: &'static str, status: &Status) -> Refused {
     let verdict = v1::SignedMessage::decode(status.details()).ok();
     let verdict = verdict.filter(|message| !message.envelope.is_empty()).map(sealed);
-    Refused { error: call_error(TOKEN, status), verdict }
+    Refused { error: call_error(operation, status), verdict }
 }
 
 impl From<Error> for Refused {

@@ -11,7 +11,11 @@ use cortex_core::Result;
 use cortex_proto::limits;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -24,43 +28,74 @@ use super::Certificate;
 use super::Destination;
 use super::pin::PinMismatch;
 use super::pin::PinnedVerifier;
+use super::pin::Roots;
 
 const OPERATION: &str = "dial hub";
 /// How the internal names of hubs end.
 const INTERNAL: &str = ".cortex.internal";
 
-/// The code of [`certificate_refused`].
+/// The code of the error where the hub does not take the node's certificate; a new one may help.
 pub(super) const CERTIFICATE_REFUSED: &str = "certificate_refused";
 
+/// The code of the error where another hub answers, or this one with an unknown authority.
+pub(crate) const MISMATCH: &str = "hub_pin_mismatch";
+
 const ALPN: &[u8] = b"h2";
+
+/// A door of the hub's node port: a name to ask for, and what is shown there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Door<'a> {
+    /// All services, with the certificate that counts, if the node has one.
+    Main(Option<&'a Certificate>),
+    /// For those who have no certificate, or no longer: enrolment, renewal and trust bundles.
+    Enrolment,
+}
 
 /// Connects, and checks who answers before anything is said.
 ///
 /// The channel lives as long as its one connection: it does not dial again by itself.
 ///
 /// # Errors
-/// `Denied`: `hub_pin_mismatch` where an authority without a pinned key signed for the hub,
+/// `Denied`: `hub_pin_mismatch` where an authority that is not among `roots` signed for the hub,
 /// `hub_certificate_refused` where chain, name or time are not right. `Unavailable`, `Timeout`:
-/// nobody answers. `Invalid`: the configuration cannot be used.
-pub(super) async fn dial(to: &Destination, shown: Option<Certificate>) -> Result<Channel> {
-    let stream = tcp(to).await?;
-    let stream = tls(to, &to.server_name, shown, stream).await?;
-    over(to, stream).await
+/// nobody answers; code `certificate_refused` where the hub does not take the node's certificate. `Invalid`: the configuration cannot be used.
+pub(super) async fn dial(to: &Destination, roots: Roots, door: Door<'_>) -> Result<Channel> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = PinnedVerifier::new(roots, Arc::clone(&provider));
+    dial_by(to, door, provider, Arc::new(verifier)).await
 }
 
-/// Connects to the hub's door for those who have no certificate, or no longer; checks as [`dial`].
-///
-/// # Errors
-/// As [`dial`].
-pub(super) async fn dial_for_enrolment(to: &Destination) -> Result<Channel> {
-    let name = match to.server_name.ends_with(INTERNAL) {
-        true => format!("enrol.{}", to.server_name),
-        // Another name of the hub has no such door beside it.
-        false => to.server_name.clone(),
-    };
-    let stream = tcp(to).await?;
-    let stream = tls(to, &name, None, stream).await?;
-    over(to, stream).await
+/// Connects to whoever `verifier` lets pass.
+pub(super) async fn dial_by(
+    to: &Destination,
+    door: Door<'_>,
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<Channel> {
+    let config = tls_config(door, provider, verifier)?;
+    // Boxed: a dial is seldom, and large beside the session that waits for it.
+    Box::pin(async {
+        let stream = tcp(to).await?;
+        let mut stream = tls(to, &door.name(to), config, stream).await?;
+        if matches!(door, Door::Main(_)) {
+            first_word(to, &mut stream).await?;
+        }
+        over(to, stream).await
+    })
+    .await
+}
+
+impl Door<'_> {
+    /// The name that the hub is asked for.
+    fn name(self, to: &Destination) -> String {
+        match self {
+            Door::Enrolment if to.server_name.ends_with(INTERNAL) => {
+                format!("enrol.{}", to.server_name)
+            }
+            // Another name of the hub has no such door beside it.
+            Door::Enrolment | Door::Main(_) => to.server_name.clone(),
+        }
+    }
 }
 
 async fn tcp(to: &Destination) -> Result<TcpStream> {
@@ -79,14 +114,14 @@ async fn tcp(to: &Destination) -> Result<TcpStream> {
 async fn tls(
     to: &Destination,
     name: &str,
-    shown: Option<Certificate>,
+    config: ClientConfig,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).map_err(|_| {
         let message = format!("hub.server_name {:?} is no host name", to.server_name);
         Error::new(ErrorKind::Invalid, OPERATION, message).with_code("bad_config")
     })?;
-    let connector = TlsConnector::from(Arc::new(tls_config(to, shown)?));
+    let connector = TlsConnector::from(Arc::new(config));
     let handshake = timeout(limits::HANDSHAKE_TIMEOUT, connector.connect(name, stream)).await;
     let stream = handshake
         .map_err(|_| Error::new(ErrorKind::Timeout, OPERATION, "the TLS handshake takes too long"))?
@@ -98,19 +133,20 @@ async fn tls(
     Ok(stream)
 }
 
-fn tls_config(to: &Destination, shown: Option<Certificate>) -> Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let pins = to.pins.clone();
-    let verifier = PinnedVerifier::new(pins, to.ca_pem.as_deref(), Arc::clone(&provider))?;
+fn tls_config(
+    door: Door<'_>,
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<ClientConfig> {
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has cipher suites for TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match shown {
-        None => config.with_no_client_auth(),
-        Some(Certificate { chain, key, .. }) => {
-            config.with_client_auth_cert(chain, key).map_err(|error| {
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match door {
+        Door::Enrolment | Door::Main(None) => config.with_no_client_auth(),
+        Door::Main(Some(Certificate { chain, key, .. })) => {
+            config.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(|error| {
                 let message = "the node's certificate cannot be used";
                 Error::new(ErrorKind::Precondition, OPERATION, message).with_source(error)
             })?
@@ -118,6 +154,25 @@ fn tls_config(to: &Destination, shown: Option<Certificate>) -> Result<ClientConf
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
+}
+
+/// Waits for the hub to say something, and leaves that unread. TLS 1.3 refuses a client's
+/// certificate only behind the handshake, and HTTP/2 does not pass on why a connection failed.
+async fn first_word(to: &Destination, stream: &mut TlsStream<TcpStream>) -> Result<()> {
+    match timeout(limits::HANDSHAKE_TIMEOUT, stream.fill_buf()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) if is_certificate_refused(&error) => {
+            let message = "the hub does not take this node's certificate";
+            Err(Error::new(ErrorKind::Unavailable, OPERATION, message)
+                .with_code(CERTIFICATE_REFUSED)
+                .with_source(error))
+        }
+        Ok(Err(error)) => Err(unreachable_hub(to, error)),
+        Err(_) => {
+            let message = format!("{}:{} says nothing", to.host, to.port);
+            Err(Error::new(ErrorKind::Timeout, OPERATION, message))
+        }
+    }
 }
 
 async fn over(to: &Destination, stream: TlsStream<TcpStream>) -> Result<Channel> {
@@ -147,29 +202,18 @@ async fn over(to: &Destination, stream: TlsStream<TcpStream>) -> Result<Channel>
         std::future::ready(stream.ok_or_else(|| io::Error::other("the connection was lost")))
     });
     endpoint.connect_with_connector(connector).await.map_err(|error| {
-        if is_certificate_refused(&error) {
-            return certificate_refused(OPERATION);
-        }
         Error::new(ErrorKind::Unavailable, OPERATION, format!("HTTP/2 does not start: {error}"))
             .with_source(error)
     })
 }
 
-/// Whether the hub refused the node's certificate: TLS 1.3 says so only after the handshake.
-pub(super) fn is_certificate_refused(failure: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether the hub refused the node's certificate.
+fn is_certificate_refused(failure: &io::Error) -> bool {
     use rustls::AlertDescription as Alert;
-    let mut causes = std::iter::successors(Some(failure), |error| error.source());
-    let alert = causes.find_map(|error| {
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let wrapped = wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match wrapped.or_else(|| error.downcast_ref()) {
-            Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
-            _ => None,
-        }
-    });
+    let inner = failure.get_ref().and_then(|inner| inner.downcast_ref());
     matches!(
-        alert,
-        Some(
+        inner,
+        Some(rustls::Error::AlertReceived(
             Alert::CertificateRequired
                 | Alert::CertificateExpired
                 | Alert::CertificateUnknown
@@ -177,14 +221,8 @@ pub(super) fn is_certificate_refused(failure: &(dyn std::error::Error + 'static)
                 | Alert::UnsupportedCertificate
                 | Alert::UnknownCA
                 | Alert::DecryptError
-        )
+        ))
     )
-}
-
-/// The hub does not take the node's certificate; a new one may help.
-pub(super) fn certificate_refused(operation: &'static str) -> Error {
-    let message = "the hub does not take this node's certificate";
-    Error::new(ErrorKind::Unavailable, operation, message).with_code(CERTIFICATE_REFUSED)
 }
 
 fn unreachable_hub(to: &Destination, error: io::Error) -> Error {
@@ -202,7 +240,7 @@ fn handshake_error(to: &Destination, error: io::Error) -> Error {
             let message =
                 format!("{place} is not the hub that this node was made for: {}", other.0);
             Error::new(ErrorKind::Denied, OPERATION, message)
-                .with_code("hub_pin_mismatch")
+                .with_code(MISMATCH)
                 .with_hint("check hub.server_host; if the hub was set up anew, make a new invite")
         }
         Some(rustls::Error::InvalidCertificate(reason)) => {

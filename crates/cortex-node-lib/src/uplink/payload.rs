@@ -5,9 +5,12 @@ use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::policy::SandboxPolicy;
+use cortex_proto::convert::bundle;
 use cortex_proto::convert::policy;
 use cortex_proto::v1;
 use prost::Message;
+
+use super::SealedBundle;
 
 pub(crate) use cortex_proto::convert::CancelOrder;
 pub(crate) use cortex_proto::convert::ControlAct;
@@ -26,6 +29,17 @@ pub(crate) const CONTROL_TYPE: &str = ControlOrder::TYPE;
 pub(crate) const INPUT_TYPE: &str = InputOrder::TYPE;
 /// What an envelope calls a policy.
 pub(crate) const POLICY_TYPE: &str = policy::TYPE;
+
+/// What an envelope calls a trust bundle.
+pub(crate) const BUNDLE_TYPE: &str = bundle::TYPE;
+
+/// Reads a trust bundle; nothing in it is verified.
+///
+/// # Errors
+/// `Invalid`: the bytes are no message with a bundle.
+pub(crate) fn read_bundle(payload: Bytes) -> Result<SealedBundle> {
+    decode::<v1::TrustBundle>(payload).map(SealedBundle::from)
+}
 
 /// Reads a task.
 ///
@@ -65,6 +79,12 @@ pub(crate) fn read_input(payload: Bytes) -> Result<InputOrder> {
 /// `Invalid`: the bytes are no policy, or one with broken rules.
 pub(crate) fn read_policy(payload: Bytes) -> Result<SandboxPolicy> {
     Ok(decode::<v1::SandboxPolicy>(payload)?.try_into()?)
+}
+
+impl From<v1::TrustBundle> for SealedBundle {
+    fn from(wire: v1::TrustBundle) -> Self {
+        Self { bundle: wire.bundle, signature: wire.signature }
+    }
 }
 
 fn decode<M: Message + Default>(payload: Bytes) -> Result<M> {

@@ -1,10 +1,12 @@
-//! Knows the hub by the public key of its authority, before a byte of ours is sent.
+//! Knows the hub by the public keys of its authorities, before a byte of ours is sent.
 
 use std::sync::Arc;
 
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::bundle::Bundle;
+use cortex_core::timestamp::Timestamp;
 use rustls::CertificateError;
 use rustls::DigitallySignedStruct;
 use rustls::OtherError;
@@ -24,14 +26,22 @@ use sha2::Sha256;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::prelude::X509Certificate;
 
-/// Takes a certificate chain only if it leads to an authority with a pinned key.
-///
-/// The authority's certificate comes with the chain or from the configuration; it is then the only
-/// root for the ordinary checks of chain, name and time.
+use super::Destination;
+
+/// The authorities that may have signed the hub's certificate.
 #[derive(Debug)]
-pub(super) struct PinnedVerifier {
+pub(super) struct Roots {
     pins: Vec<[u8; 32]>,
     known: Vec<CertificateDer<'static>>,
+}
+
+/// Takes a certificate chain only if it leads to an authority with a pinned key.
+///
+/// The authorities' certificates come with the chain, from the configuration, or from a bundle;
+/// those that are pinned are then the only roots for the ordinary checks of chain, name and time.
+#[derive(Debug)]
+pub(super) struct PinnedVerifier {
+    roots: Roots,
     provider: Arc<CryptoProvider>,
 }
 
@@ -45,35 +55,52 @@ pub(super) struct PinMismatch {
     pub(super) pinned: Vec<[u8; 32]>,
 }
 
-impl PinnedVerifier {
+impl Roots {
+    /// Those of the configuration, until there is a bundle.
+    ///
     /// # Errors
     /// `Invalid`: `ca_pem` is no list of PEM certificates.
-    pub(super) fn new(
-        pins: Vec<[u8; 32]>,
-        ca_pem: Option<&str>,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Self> {
-        let known = CertificateDer::pem_slice_iter(ca_pem.unwrap_or_default().as_bytes())
+    pub(super) fn configured(to: &Destination) -> Result<Self> {
+        let known = CertificateDer::pem_slice_iter(to.ca_pem.as_deref().unwrap_or("").as_bytes())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| {
                 let message = format!("hub.ca_pem holds no PEM certificates: {error}");
                 Error::new(ErrorKind::Invalid, "dial hub", message).with_code("bad_config")
             })?;
-        Ok(Self { pins, known, provider })
+        Ok(Self { pins: to.pins.clone(), known })
     }
 
-    fn pinned_root(
+    /// Those of a bundle that are accepted at `now`; what is configured counts no more.
+    pub(super) fn bundled(bundle: &Bundle, now: Timestamp) -> Self {
+        let known: Vec<_> = bundle
+            .accepted_authorities(now)
+            .map(|certificate| CertificateDer::from(certificate.to_vec()))
+            .collect();
+        Self { pins: known.iter().filter_map(key_digest).collect(), known }
+    }
+
+    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
+        key_digest(certificate).is_some_and(|digest| self.pins.contains(&digest))
+    }
+}
+
+impl PinnedVerifier {
+    pub(super) fn new(roots: Roots, provider: Arc<CryptoProvider>) -> Self {
+        Self { roots, provider }
+    }
+
+    fn pinned_roots(
         &self,
         end_entity: &CertificateDer<'_>,
         presented: &[CertificateDer<'_>],
-    ) -> Result<CertificateDer<'static>, rustls::Error> {
-        for candidate in presented.iter().chain(&self.known) {
-            let digest = key_digest(candidate);
-            if digest.is_some_and(|digest| self.pins.contains(&digest)) {
-                return Ok(candidate.clone().into_owned());
+    ) -> Result<RootCertStore, rustls::Error> {
+        let mut store = RootCertStore::empty();
+        for candidate in presented.iter().chain(&self.roots.known) {
+            if self.roots.is_pinned(candidate) {
+                store.add(candidate.clone().into_owned())?;
             }
         }
-        Err(self.mismatch(end_entity, presented))
+        if store.is_empty() { Err(self.mismatch(end_entity, presented)) } else { Ok(store) }
     }
 
     fn mismatch(
@@ -82,9 +109,14 @@ impl PinnedVerifier {
         presented: &[CertificateDer<'_>],
     ) -> rustls::Error {
         let seen = std::iter::once(end_entity).chain(presented).filter_map(key_digest);
-        let mismatch = PinMismatch { presented: seen.collect(), pinned: self.pins.clone() };
+        let mismatch = PinMismatch { presented: seen.collect(), pinned: self.roots.pins.clone() };
         rustls::Error::Other(OtherError(Arc::new(mismatch)))
     }
+}
+
+/// The pins of the authorities that a bundle accepts at `now`.
+pub(crate) fn pins_of(bundle: &Bundle, now: Timestamp) -> Vec<[u8; 32]> {
+    Roots::bundled(bundle, now).pins
 }
 
 /// SHA-256 of the certificate's `SubjectPublicKeyInfo`, or `None` where it is no certificate.
@@ -107,15 +139,14 @@ impl ServerCertVerifier for PinnedVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.pinned_root(end_entity, intermediates)?)?;
+        let roots = self.pinned_roots(end_entity, intermediates)?;
         let provider = Arc::clone(&self.provider);
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             .map_err(|error| match error {
-                // The pinned key is the configured one, and it did not sign what was presented.
+                // The pinned keys are known, and none of them signed what was presented.
                 rustls::Error::InvalidCertificate(
                     CertificateError::UnknownIssuer | CertificateError::BadSignature,
                 ) => self.mismatch(end_entity, intermediates),

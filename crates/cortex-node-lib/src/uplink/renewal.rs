@@ -14,7 +14,8 @@ use cortex_core::timestamp::Timestamp;
 
 use super::Uplink;
 use super::calls;
-use super::connect;
+use super::calls::Refused;
+use super::connect::Door;
 use super::credentials::Certificate;
 use super::credentials::Credentials;
 use super::credentials::Current;
@@ -87,8 +88,16 @@ pub(super) async fn keep(uplink: &Uplink) -> Error {
 async fn renew(uplink: &Uplink, generation: u64) -> Result<()> {
     let credentials = Arc::clone(&uplink.credentials);
     let csr = blocking(move || credentials.begin_renewal()).await?;
-    let channel = connect::dial_for_enrolment(&uplink.destination).await?;
-    let renewed = calls::renew(channel, &uplink.membership, generation, csr).await?;
+    let channel = uplink.dial(Door::Enrolment).await?;
+    let renewed = match calls::renew(channel.clone(), &uplink.membership, generation, csr).await {
+        Ok(renewed) => renewed,
+        Err(Refused { error, verdict }) => {
+            if let Some(verdict) = verdict {
+                uplink.hear(&channel, verdict).await?;
+            }
+            return Err(error);
+        }
+    };
     let generation = renewed.generation;
     let credentials = Arc::clone(&uplink.credentials);
     blocking(move || credentials.finish_renewal(renewed)).await?;

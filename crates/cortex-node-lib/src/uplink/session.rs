@@ -1,5 +1,7 @@
 //! One connection from dialling to its end: token, configuration, control stream, heartbeats.
 
+mod trust;
+
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -24,13 +26,15 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 
 use super::Downlink;
+use super::SealedBundle;
 use super::Status;
 use super::Uplink;
 use super::beat;
 use super::calls;
 use super::calls::Refused;
 use super::calls::Registration;
-use super::connect;
+use super::connect::Door;
+use super::dial::nobody_takes;
 use super::now;
 use super::renewal;
 use super::state::Cause;
@@ -66,6 +70,7 @@ pub(super) enum End {
 /// An open control stream.
 struct Open {
     epoch: u64,
+    bundle: Option<SealedBundle>,
     control: mpsc::Sender<Control>,
     inbound: Streaming<v1::HubMessage>,
 }
@@ -84,19 +89,21 @@ impl Session<'_> {
     }
 
     async fn connect_and_serve(&mut self, reconnect: &mut Reconnect) -> Result<End> {
-        // Boxed: a renewal dials too, and would make room for two connections in every session.
+        // Boxed, both: each dials, and would keep its room in every session.
         let joined = Box::pin(renewal::settle(self.uplink, self.is_refused)).await?;
-        let channel = connect::dial(&self.uplink.destination, joined.certificate).await?;
+        let door = Door::Main(joined.certificate.as_ref());
+        let channel = Box::pin(self.uplink.dial(door)).await?;
         let mut capabilities = self.uplink.capabilities.clone();
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
-        self.deliver(Downlink::Apart(registration.policy)).await?;
+        self.configure(&registration).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
         let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
         let mut open =
             self.open(channel.clone(), &token, joined.generation, upstream, control).await?;
+        self.trust(open.bundle.take()).await?;
         // What an earlier stream still brought is taken first, so that the inventory is complete.
         let (taken, is_taken) = oneshot::channel();
-        self.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
+        self.uplink.deliver(Downlink::Opened { epoch: open.epoch, taken }).await?;
         is_taken.await.map_err(|_| nobody_takes())?;
         let (generation, known) = self.uplink.outbox.begin();
         let attempts = known.into_iter().map(v1::AttemptStatus::from).collect();
@@ -114,6 +121,7 @@ impl Session<'_> {
         let beats = beat::keep(self.uplink, channel.clone(), token, epoch, interval);
         let control = open.control.clone();
         drop(open.control);
+        let trusted = trust::tell(self.uplink.trusted.clone(), control.clone());
         let leave = self.leave.clone();
         let end = tokio::select! {
             end = read(self.uplink, &mut open.inbound) => end,
@@ -122,6 +130,7 @@ impl Session<'_> {
             error = self.tell_changes(&channel, &mut capabilities) => {
                 End::Ended(Cause::of(&error, false), error)
             }
+            error = trusted => End::Ended(Cause::Passing, error),
             () = say_farewell(leave, control) => End::Left,
         };
         let is_leaving = self.leave.borrow().is_some();
@@ -141,7 +150,7 @@ impl Session<'_> {
                 Ok(token) => token,
                 Err(Refused { error, verdict }) => {
                     if let Some(verdict) = verdict {
-                        self.deliver(Downlink::Apart(verdict)).await?;
+                        self.uplink.hear(channel, verdict).await?;
                     }
                     return Err(error);
                 }
@@ -186,7 +195,8 @@ impl Session<'_> {
         let Down::Opened(opened) = next(&mut inbound).await? else {
             return Err(unexpected("the stream's epoch"));
         };
-        Ok(Open { epoch: opened.epoch, control, inbound })
+        let bundle = opened.bundle.map(SealedBundle::from);
+        Ok(Open { epoch: opened.epoch, bundle, control, inbound })
     }
 
     /// Registers again whenever what the node can do has changed.
@@ -200,19 +210,16 @@ impl Session<'_> {
                 // Nobody can change them any more.
                 std::future::pending::<()>().await;
             }
-            match self.register(channel, capabilities).await {
+            // Boxed: it is seldom, and would keep its room in every session.
+            match Box::pin(self.register(channel, capabilities)).await {
                 Ok((_, registration)) => {
-                    if let Err(error) = self.deliver(Downlink::Apart(registration.policy)).await {
+                    if let Err(error) = self.configure(&registration).await {
                         return error;
                     }
                 }
                 Err(error) => return error,
             }
         }
-    }
-
-    async fn deliver(&self, downlink: Downlink) -> Result<()> {
-        deliver(self.uplink, downlink).await
     }
 }
 
@@ -229,14 +236,6 @@ fn compare_clocks(hub_time_ms: i64) {
     }
 }
 
-async fn deliver(uplink: &Uplink, downlink: Downlink) -> Result<()> {
-    uplink.inbox.send(downlink).await.map_err(|_| nobody_takes())
-}
-
-fn nobody_takes() -> Error {
-    Error::new(ErrorKind::Internal, STREAM, "nobody takes what the hub sends")
-}
-
 /// Takes what comes down until the stream ends.
 async fn read(uplink: &Uplink, inbound: &mut Streaming<v1::HubMessage>) -> End {
     loop {
@@ -250,7 +249,7 @@ async fn read(uplink: &Uplink, inbound: &mut Streaming<v1::HubMessage>) -> End {
         };
         match body {
             Some(Down::Signed(message)) => {
-                let delivered = deliver(uplink, Downlink::Signed(calls::sealed(message))).await;
+                let delivered = uplink.deliver(Downlink::Signed(calls::sealed(message))).await;
                 if let Err(error) = delivered {
                     return End::Ended(Cause::Passing, error);
                 }

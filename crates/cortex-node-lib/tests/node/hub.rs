@@ -69,7 +69,22 @@ pub(crate) struct State {
     pub(crate) revoked: Mutex<bool>,
     /// That refusal comes with a signed order to forget everything.
     pub(crate) signs_removal: Mutex<bool>,
+    /// What becomes of the next changes of the identity key.
+    pub(crate) rekeys: Mutex<Rekeys>,
     pub(crate) links: mpsc::Sender<Link>,
+}
+
+/// What a hub does when it is asked for another identity key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rekeys {
+    /// It changes the key and says so.
+    Answered,
+    /// It changes the key, and the answer is lost.
+    Lost,
+    /// It changes nothing, and its answer is lost.
+    Unheard,
+    /// It says that the node has had too many keys.
+    Declined,
 }
 
 /// The hub, listening.
@@ -112,6 +127,7 @@ impl FakeHub {
             epochs: AtomicU64::new(0),
             revoked: Mutex::new(false),
             signs_removal: Mutex::new(true),
+            rekeys: Mutex::new(Rekeys::Answered),
             links,
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -9,6 +9,7 @@ mod service;
 mod enrolment;
 mod input;
 mod reconnect;
+mod rekey;
 mod removal;
 mod restart;
 mod signed;

@@ -30,6 +30,7 @@ use tonic::Response;
 use tonic::Status;
 use tonic::Streaming;
 
+use crate::hub::Rekeys;
 use crate::hub::State;
 use crate::link::Link;
 
@@ -49,9 +50,17 @@ impl State {
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Status> {
         let identity = *self.identity.lock().unwrap();
         let identity = identity.ok_or_else(|| Status::unauthenticated("nobody enrolled"))?;
-        let key = VerifyingKey::from_bytes(&identity).unwrap();
-        let signature = Signature::from_slice(signature).unwrap();
-        key.verify_strict(message, &signature).map_err(|_| Status::unauthenticated("bad proof"))
+        verify(&identity, message, signature)
+    }
+
+    /// What a node is told that was removed.
+    fn removed(&self) -> Status {
+        let details = match *self.signs_removal.lock().unwrap() {
+            true => self.control(ControlAct::Deregister, 0, 1).encode_to_vec(),
+            false => Vec::new(),
+        };
+        let code = tonic::Code::PermissionDenied;
+        Status::with_details(code, "the node was removed", details.into())
     }
 
     /// Signs a payload for the node, as an envelope that a test may have bent.
@@ -99,6 +108,12 @@ impl State {
             (envelope.epoch, envelope.sequence) = (epoch, sequence);
         })
     }
+}
+
+fn verify(identity: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), Status> {
+    let key = VerifyingKey::from_bytes(identity).unwrap();
+    let signature = Signature::from_slice(signature).unwrap();
+    key.verify_strict(message, &signature).map_err(|_| Status::unauthenticated("bad proof"))
 }
 
 fn authenticate<T>(request: &Request<T>) -> Result<(), Status> {
@@ -169,6 +184,48 @@ impl v1::enrollment_service_server::EnrollmentService for Service {
     ) -> Result<Response<v1::FinishRenewalResponse>, Status> {
         Err(Status::unimplemented("this hub issues no certificates"))
     }
+
+    async fn begin_rekey(
+        &self,
+        _: Request<v1::BeginRekeyRequest>,
+    ) -> Result<Response<v1::BeginRekeyResponse>, Status> {
+        Ok(Response::new(v1::BeginRekeyResponse {
+            challenge: CHALLENGE.to_vec().into(),
+            hub_time_ms: now().as_millis(),
+        }))
+    }
+
+    async fn finish_rekey(
+        &self,
+        request: Request<v1::FinishRekeyRequest>,
+    ) -> Result<Response<v1::FinishRekeyResponse>, Status> {
+        let state = &self.0;
+        if *state.revoked.lock().unwrap() {
+            return Err(state.removed());
+        }
+        let asked = request.into_inner();
+        let [old, new]: [[u8; 32]; 2] =
+            [&asked.old_key, &asked.new_key].map(|key| key.as_ref().try_into().unwrap());
+        let proven = proof::identity_change(state.hub, state.node, &CHALLENGE, &old, &new);
+        verify(&old, &proven, &asked.old_signature)?;
+        verify(&new, &proven, &asked.new_signature)?;
+        let rekeys = *state.rekeys.lock().unwrap();
+        if matches!(rekeys, Rekeys::Answered | Rekeys::Lost) {
+            let mut identity = state.identity.lock().unwrap();
+            if ![old, new].contains(&identity.unwrap()) {
+                return Err(Status::unauthenticated("another key"));
+            }
+            *identity = Some(new);
+        }
+        match rekeys {
+            Rekeys::Answered => Ok(Response::new(v1::FinishRekeyResponse {})),
+            Rekeys::Lost | Rekeys::Unheard => Err(Status::unavailable("the line is cut")),
+            Rekeys::Declined => {
+                let refusal = cortex_core::registry::refusal::too_many_identity_keys("lab-7");
+                Err(cortex_proto::status::to_status(&refusal))
+            }
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -188,12 +245,7 @@ impl v1::token_service_server::TokenService for Service {
         request: Request<v1::IssueTokenRequest>,
     ) -> Result<Response<v1::IssueTokenResponse>, Status> {
         if *self.0.revoked.lock().unwrap() {
-            let details = match *self.0.signs_removal.lock().unwrap() {
-                true => self.0.control(ControlAct::Deregister, 0, 1).encode_to_vec(),
-                false => Vec::new(),
-            };
-            let code = tonic::Code::PermissionDenied;
-            return Err(Status::with_details(code, "the node was removed", details.into()));
+            return Err(self.0.removed());
         }
         let asked = request.into_inner();
         let proven = proof::token(self.0.hub, self.0.node, &CHALLENGE);
@@ -221,6 +273,7 @@ impl v1::agent_orchestrator_server::AgentOrchestrator for Service {
             heartbeat_interval_ms: 1_000,
             hub_time_ms: now().as_millis(),
             node_name: "lab-7".to_owned(),
+            bundle: None,
         }))
     }
 
@@ -275,7 +328,7 @@ async fn converse(
     let message = proof::stream(state.hub, state.node, &CHALLENGE, boot, proven.generation);
     state.verify(&message, &proven.signature)?;
     let epoch = state.epochs.fetch_add(1, Ordering::SeqCst) + 1;
-    let _ = down.send(say(Down::Opened(v1::StreamOpened { epoch }))).await;
+    let _ = down.send(say(Down::Opened(v1::StreamOpened { epoch, bundle: None }))).await;
     let Some(Up::Inventory(inventory)) = next(&mut up).await? else {
         return Err(Status::invalid_argument("expected an inventory"));
     };

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use cortex_core::envelope::Envelope;
+use cortex_core::id::NodeId;
+use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::task::Outcome;
 use cortex_core::task::TaskSpec;
+use cortex_proto::v1::stream_closing::Reason;
 
 use crate::hub::FakeHub;
 
@@ -83,13 +86,31 @@ async fn row_16_a_replayed_task_is_not_run_again() {
     link.send(message.clone()).await;
     assert_eq!(link.story(task).await, first);
     // Signed anew for the same attempt: known, so its reports come once more.
-    link.submit_as(task, 1, spec).await;
+    link.submit_as(task, 1, spec.clone()).await;
     assert_eq!(link.story(task).await, first);
     link.ack(task, 1, first.last).await;
     // Forgotten by now, but the sequence is used up.
-    link.send(message).await;
+    link.send(message.clone()).await;
     let outcome = link.settle(task).await.outcome;
     assert!(matches!(&outcome, Outcome::Rejected { rule, .. } if rule == "REPLAY"), "{outcome:?}");
+    // In the next stream, what belongs to the one before is fenced.
+    link.close(Reason::Shutdown).await;
+    let mut link = hub.link().await;
+    link.send(message).await;
+    let outcome = link.settle(task).await.outcome;
+    assert!(matches!(&outcome, Outcome::Rejected { rule, .. } if rule == "FENCED"), "{outcome:?}");
+    // Put into another session's envelope, or into another node's.
+    let other = link.task(task, 1, &spec, |envelope| envelope.session = SessionId::generate());
+    link.send(other).await;
+    let outcome = link.settle(task).await.outcome;
+    assert!(
+        matches!(&outcome, Outcome::Rejected { rule, .. } if rule == "BAD_TASK"),
+        "{outcome:?}"
+    );
+    let other = link.task(task, 1, &spec, |envelope| envelope.node = NodeId::generate());
+    link.send(other).await;
+    let next = link.submit(TaskSpec::argv(["true"])).await;
+    assert_eq!(link.settle(next).await.outcome, Outcome::Exited { code: 0 });
     let runs = std::fs::read_to_string(dir.path().join("workspace/runs")).unwrap();
     assert_eq!(runs, "once\n");
     drop(link);

@@ -371,6 +371,49 @@ pub struct FinishRenewalResponse {
     #[prost(message, optional, tag = "2")]
     pub certificate: ::core::option::Option<NodeCertificate>,
 }
+/// Asks for a challenge to replace the identity key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginRekeyRequest {
+    /// The node's id in text.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+}
+/// A challenge to replace the identity key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginRekeyResponse {
+    /// 32 random bytes, good once and for 60 s.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub challenge: ::prost::bytes::Bytes,
+    /// The hub's clock, in milliseconds since 1970.
+    #[prost(int64, tag = "2")]
+    pub hub_time_ms: i64,
+}
+/// Puts a new identity key in the place of the old one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishRekeyRequest {
+    /// The node's id in text.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// The challenge that is answered.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub challenge: ::prost::bytes::Bytes,
+    /// The Ed25519 identity key that counts, 32 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub old_key: ::prost::bytes::Bytes,
+    /// The one that is to take its place, 32 bytes; one that the node never had before.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub new_key: ::prost::bytes::Bytes,
+    /// Ed25519 over "cortex/identity/v1\0", hub id (16), node id (16), challenge (32), old_key (32) and
+    /// new_key (32), by the old key.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub old_signature: ::prost::bytes::Bytes,
+    /// The same by the new key.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub new_signature: ::prost::bytes::Bytes,
+}
+/// The new key counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishRekeyResponse {}
 /// Asks for a challenge to get a token.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RequestChallengeRequest {
@@ -422,10 +465,10 @@ pub mod enrollment_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Turns an invite into a node, and renews a node's certificate. The only service that is open to
-    /// those who have neither token nor certificate. It is reached by the name `enrol.` and the hub's
-    /// internal server name (in TLS's server name indication), and, of a hub that asks for no client
-    /// certificates, by the internal server name too.
+    /// Turns an invite into a node, and renews a node's certificate. Open, as TrustService is, to those
+    /// who have neither token nor certificate. Both are reached by the name `enrol.` and the hub's internal
+    /// server name (in TLS's server name indication), and, of a hub that asks for no client certificates,
+    /// by the internal server name too.
     #[derive(Debug, Clone)]
     pub struct EnrollmentServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -592,7 +635,8 @@ pub mod enrollment_service_client {
         /// Proves possession of the identity key, moves the join-state generation on and gets a
         /// certificate for a new TLS key. A repeat with the same generation and key has the same answer,
         /// until the next renewal. UNAUTHENTICATED: the proof does not fit. PERMISSION_DENIED: the node
-        /// is locked or removed, or gets locked because its generation is behind.
+        /// is locked or removed, or gets locked because its generation is behind; a removed node finds a
+        /// SignedMessage in the status's details, as with TokenService.IssueToken.
         pub async fn finish_renewal(
             &mut self,
             request: impl tonic::IntoRequest<super::FinishRenewalRequest>,
@@ -615,6 +659,62 @@ pub mod enrollment_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("cortex.v1.EnrollmentService", "FinishRenewal"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks for a challenge to replace the identity key. Answers unknown nodes just like known ones.
+        /// RESOURCE_EXHAUSTED: too many challenges are open.
+        pub async fn begin_rekey(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeginRekeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginRekeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cortex.v1.EnrollmentService/BeginRekey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cortex.v1.EnrollmentService", "BeginRekey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Proves possession of the identity key and of a new one, and puts the new one in its place: the
+        /// old one opens nothing from then on. A repeat with the same two keys has the same answer, until
+        /// the next change. UNAUTHENTICATED: the proof does not fit, or the old key counts no more.
+        /// PERMISSION_DENIED: the node is locked or removed; a removed node finds a SignedMessage in the
+        /// status's details. INVALID_ARGUMENT (identity_reused): the node had the new key before.
+        /// RESOURCE_EXHAUSTED (too_many_identity_keys): it has had as many keys as it can.
+        pub async fn finish_rekey(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FinishRekeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishRekeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cortex.v1.EnrollmentService/FinishRekey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cortex.v1.EnrollmentService", "FinishRekey"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -663,7 +763,8 @@ pub mod enrollment_service_server {
         /// Proves possession of the identity key, moves the join-state generation on and gets a
         /// certificate for a new TLS key. A repeat with the same generation and key has the same answer,
         /// until the next renewal. UNAUTHENTICATED: the proof does not fit. PERMISSION_DENIED: the node
-        /// is locked or removed, or gets locked because its generation is behind.
+        /// is locked or removed, or gets locked because its generation is behind; a removed node finds a
+        /// SignedMessage in the status's details, as with TokenService.IssueToken.
         async fn finish_renewal(
             &self,
             request: tonic::Request<super::FinishRenewalRequest>,
@@ -671,11 +772,33 @@ pub mod enrollment_service_server {
             tonic::Response<super::FinishRenewalResponse>,
             tonic::Status,
         >;
+        /// Asks for a challenge to replace the identity key. Answers unknown nodes just like known ones.
+        /// RESOURCE_EXHAUSTED: too many challenges are open.
+        async fn begin_rekey(
+            &self,
+            request: tonic::Request<super::BeginRekeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginRekeyResponse>,
+            tonic::Status,
+        >;
+        /// Proves possession of the identity key and of a new one, and puts the new one in its place: the
+        /// old one opens nothing from then on. A repeat with the same two keys has the same answer, until
+        /// the next change. UNAUTHENTICATED: the proof does not fit, or the old key counts no more.
+        /// PERMISSION_DENIED: the node is locked or removed; a removed node finds a SignedMessage in the
+        /// status's details. INVALID_ARGUMENT (identity_reused): the node had the new key before.
+        /// RESOURCE_EXHAUSTED (too_many_identity_keys): it has had as many keys as it can.
+        async fn finish_rekey(
+            &self,
+            request: tonic::Request<super::FinishRekeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishRekeyResponse>,
+            tonic::Status,
+        >;
     }
-    /// Turns an invite into a node, and renews a node's certificate. The only service that is open to
-    /// those who have neither token nor certificate. It is reached by the name `enrol.` and the hub's
-    /// internal server name (in TLS's server name indication), and, of a hub that asks for no client
-    /// certificates, by the internal server name too.
+    /// Turns an invite into a node, and renews a node's certificate. Open, as TrustService is, to those
+    /// who have neither token nor certificate. Both are reached by the name `enrol.` and the hub's internal
+    /// server name (in TLS's server name indication), and, of a hub that asks for no client certificates,
+    /// by the internal server name too.
     #[derive(Debug)]
     pub struct EnrollmentServiceServer<T> {
         inner: Arc<T>,
@@ -921,6 +1044,97 @@ pub mod enrollment_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FinishRenewalSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cortex.v1.EnrollmentService/BeginRekey" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginRekeySvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::BeginRekeyRequest>
+                    for BeginRekeySvc<T> {
+                        type Response = super::BeginRekeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeginRekeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::begin_rekey(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginRekeySvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cortex.v1.EnrollmentService/FinishRekey" => {
+                    #[allow(non_camel_case_types)]
+                    struct FinishRekeySvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::FinishRekeyRequest>
+                    for FinishRekeySvc<T> {
+                        type Response = super::FinishRekeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FinishRekeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::finish_rekey(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FinishRekeySvc(inner);
                         let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2026,6 +2240,347 @@ impl OutputStream {
         }
     }
 }
+/// Asks for a bundle.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBundleRequest {
+    /// The node's id in text, `nod_…`.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+}
+/// The bundle of a node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBundleResponse {
+    /// The newest bundle.
+    #[prost(message, optional, tag = "1")]
+    pub bundle: ::core::option::Option<TrustBundle>,
+}
+/// Whom one node trusts: the hub's certificate authorities and the node's task keys. The bundle's
+/// bytes are no protobuf: their layout is fixed, so that they are verified exactly as they were
+/// signed. A node verifies signature, hub, node and serial before it uses any of it. On TaskStream
+/// it is also the payload of a SignedMessage of kind CONTROL.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustBundle {
+    /// The bundle: hub, node, serial, time, authorities and task keys with their phases.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub bundle: ::prost::bytes::Bytes,
+    /// Ed25519 (RFC 8032) over `bundle` with the hub's trust anchor, 64 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub signature: ::prost::bytes::Bytes,
+}
+/// The node trusts what a bundle says, and will still do so after a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustAdopted {
+    /// The bundle's serial.
+    #[prost(uint64, tag = "1")]
+    pub serial: u64,
+}
+/// Generated client implementations.
+pub mod trust_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Hands out trust bundles. Open to everybody, since a bundle is public and proves itself: a node
+    /// that meets a certificate of an unknown authority asks here, on a connection that it does not
+    /// trust and sends nothing else on.
+    #[derive(Debug, Clone)]
+    pub struct TrustServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl TrustServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> TrustServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TrustServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TrustServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Asks for the bundle of a node. Answers unknown nodes just like known ones.
+        pub async fn get_bundle(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBundleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBundleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cortex.v1.TrustService/GetBundle",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cortex.v1.TrustService", "GetBundle"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod trust_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TrustServiceServer.
+    #[async_trait]
+    pub trait TrustService: std::marker::Send + std::marker::Sync + 'static {
+        /// Asks for the bundle of a node. Answers unknown nodes just like known ones.
+        async fn get_bundle(
+            &self,
+            request: tonic::Request<super::GetBundleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBundleResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Hands out trust bundles. Open to everybody, since a bundle is public and proves itself: a node
+    /// that meets a certificate of an unknown authority asks here, on a connection that it does not
+    /// trust and sends nothing else on.
+    #[derive(Debug)]
+    pub struct TrustServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TrustServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TrustServiceServer<T>
+    where
+        T: TrustService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/cortex.v1.TrustService/GetBundle" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetBundleSvc<T: TrustService>(pub Arc<T>);
+                    impl<
+                        T: TrustService,
+                    > tonic::server::UnaryService<super::GetBundleRequest>
+                    for GetBundleSvc<T> {
+                        type Response = super::GetBundleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetBundleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TrustService>::get_bundle(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetBundleSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TrustServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "cortex.v1.TrustService";
+    impl<T> tonic::server::NamedService for TrustServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// What a node is and can do.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RegistrationRequest {
@@ -2057,12 +2612,15 @@ pub struct RegistrationResponse {
     /// The name that the node has on the hub, for its logs.
     #[prost(string, tag = "4")]
     pub node_name: ::prost::alloc::string::String,
+    /// Whom the node trusts; to be adopted before `policy` is verified.
+    #[prost(message, optional, tag = "10")]
+    pub bundle: ::core::option::Option<TrustBundle>,
 }
 /// From node to hub, on TaskStream.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeMessage {
     /// What is said.
-    #[prost(oneof = "node_message::Body", tags = "1, 2, 3, 4, 5, 6, 7, 20")]
+    #[prost(oneof = "node_message::Body", tags = "1, 2, 3, 4, 5, 6, 7, 12, 20")]
     pub body: ::core::option::Option<node_message::Body>,
 }
 /// Nested message and enum types in `NodeMessage`.
@@ -2091,6 +2649,9 @@ pub mod node_message {
         /// The node leaves on purpose; the hub takes it as offline at once.
         #[prost(message, tag = "7")]
         Leaving(super::Leaving),
+        /// The node trusts what the newest bundle says.
+        #[prost(message, tag = "12")]
+        Adopted(super::TrustAdopted),
         /// Input that attempts have taken.
         #[prost(message, tag = "20")]
         InputAck(super::InputAck),
@@ -2153,11 +2714,15 @@ pub struct StreamProof {
     pub signature: ::prost::bytes::Bytes,
 }
 /// The stream counts: everything signed on it carries this epoch.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StreamOpened {
     /// The stream's epoch, from 1; older epochs are fenced.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
+    /// Whom the node trusts: what is signed on the stream is signed with the active task key of this
+    /// bundle, until a newer bundle comes down the stream.
+    #[prost(message, optional, tag = "10")]
+    pub bundle: ::core::option::Option<TrustBundle>,
 }
 /// Controls the node itself; the payload of signed messages of kind CONTROL.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

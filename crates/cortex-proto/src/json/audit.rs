@@ -74,12 +74,19 @@ pub enum ExportLine {
         /// The chain after the last receipt.
         end: ChainHead,
     },
-    /// A node whose receipts follow.
+    /// A key of a node whose receipts follow; a node that has replaced its key has a line for each,
+    /// in their order.
     Node {
         /// `nod_…`.
         id: String,
         /// Its Ed25519 identity key: 64 hexadecimal digits.
         identity: String,
+        /// When the key began to count, by the hub's clock; RFC 3339.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// When another one took its place; absent while it counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
     },
     /// A receipt.
     Receipt {

@@ -27,9 +27,19 @@ pub struct DispatchRequest {
     /// The node, by id or name; any attached node if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// The first of these nodes, by id or name, that can take the task now; only these, unless
+    /// `require` or `any` says where it goes otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_of: Vec<String>,
     /// Only nodes with these labels, e.g. `role=build,arch!=arm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
+    /// Only nodes that fit, e.g. `os == "linux" && gpu.memory >= 16GiB && "browser" in skills`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require: Option<String>,
+    /// Any attached node; so it is too where nothing is said of nodes at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any: bool,
     /// Working directory on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,

@@ -1,5 +1,7 @@
 //! Verifies an export line by line: the chain, the nodes' signatures, the output's digests.
 
+mod keys;
+
 use std::collections::HashMap;
 use std::fmt;
 
@@ -9,7 +11,6 @@ use bytes::Bytes;
 use cortex_core::audit;
 use cortex_core::audit::Record;
 use cortex_core::chain::Head;
-use cortex_core::digest::Digest;
 use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
@@ -19,6 +20,9 @@ use cortex_core::receipt::StreamHash;
 use cortex_proto::json::ChainHead;
 use cortex_proto::json::ExportLine;
 use serde::Serialize;
+
+use keys::Key;
+use keys::Keys;
 
 /// Reads an export from its first line to its last; keeps no more than the current receipt.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub(super) struct Summary {
     streams: u64,
     /// Streams of which the hub has less than the node sent, because its limit was reached.
     cut: u64,
-    /// Nodes whose identity keys the signatures fit, with these keys.
+    /// Nodes whose identity keys the signatures fit: each key with the time in which it counted.
     nodes: Vec<String>,
 }
 
@@ -69,7 +73,7 @@ enum Of {
 struct Receipts {
     session: SessionId,
     has_output: bool,
-    nodes: HashMap<NodeId, [u8; 32]>,
+    nodes: HashMap<NodeId, Keys>,
     current: Option<Current>,
     streams: u64,
     cut: u64,
@@ -185,13 +189,10 @@ impl State {
             return Err("this line does not belong into an export of the audit log".to_owned());
         };
         match line {
-            ExportLine::Node { id, identity } => {
-                let mut key = [0; 32];
-                let digest: Digest = parse("identity", &identity)?;
-                key.copy_from_slice(digest.as_bytes());
-                if receipts.nodes.insert(parse("node", &id)?, key).is_some() {
-                    return Err(format!("node {id} comes twice"));
-                }
+            ExportLine::Node { id, identity, from, until } => {
+                let key = Key::new(parse("identity", &identity)?, from, until);
+                let keys = receipts.nodes.entry(parse("node", &id)?).or_default();
+                keys.add(key).map_err(|fault| format!("node {id}: {fault}"))?;
             }
             ExportLine::Receipt { task, statement, signature } => {
                 let signed = receipt::Signed {
@@ -226,11 +227,10 @@ impl State {
                 nodes: Vec::new(),
             },
             Of::Receipts(receipts) => {
-                let mut nodes: Vec<_> = receipts
-                    .nodes
-                    .iter()
-                    .map(|(id, key)| format!("{id} {}", Digest::from_bytes(*key)))
-                    .collect();
+                let of = |(id, keys): (&NodeId, &Keys)| -> Vec<String> {
+                    keys.iter().map(|key| format!("{id} {key}")).collect()
+                };
+                let mut nodes: Vec<_> = receipts.nodes.iter().flat_map(of).collect();
                 nodes.sort();
                 Summary {
                     of: "receipts",
@@ -258,9 +258,9 @@ impl Receipts {
         if let Some((_, what)) = of.into_iter().find(|(is_same, _)| !is_same) {
             return Err(format!("the receipt is of another {what}"));
         }
-        let identity = self.nodes.get(&receipt.node);
-        let identity = identity.ok_or_else(|| format!("no key of {} came before", receipt.node))?;
-        signed.verify(identity).map_err(|fault| format!("{task}: {fault}"))?;
+        let keys = self.nodes.get_mut(&receipt.node);
+        let keys = keys.ok_or_else(|| format!("no key of {} came before", receipt.node))?;
+        keys.verify(signed).map_err(|fault| format!("{task}: {fault}"))?;
         let given = Default::default();
         self.current = Some(Current { task, output: receipt.output, given, lengths: [0; 2] });
         Ok(())

@@ -6,6 +6,8 @@ use std::time::Duration;
 use cortex_node_lib::config::Environment;
 use cortex_node_lib::config::HubConfig;
 use cortex_node_lib::config::NodeConfig;
+use cortex_node_lib::config::Pin;
+use cortex_node_lib::trusted_pins;
 
 use crate::command::doctor::Finding;
 use crate::command::doctor::files;
@@ -30,10 +32,13 @@ pub(super) async fn check(file: &Path, out: &mut Vec<Finding>) {
         }
         .unwrap_or_else(|| Finding::good("node configuration", shown)),
     );
-    out.push(check_hub(&loaded.config.hub).await);
+    match trusted_pins(&loaded.config) {
+        Ok(pins) => out.push(check_hub(&loaded.config.hub, &pins).await),
+        Err(error) => out.push(Finding::of("node's data directory", &Failure::from(error))),
+    }
 }
 
-async fn check_hub(hub: &HubConfig) -> Finding {
+async fn check_hub(hub: &HubConfig, pins: &[Pin]) -> Finding {
     const CHECK: &str = "node's hub";
     let at = format!("{}:{}", hub.server_host, hub.grpc_port);
     let presented = tokio::time::timeout(
@@ -54,37 +59,30 @@ async fn check_hub(hub: &HubConfig) -> Finding {
             );
         }
     };
-    judge(CHECK, &at, hub, &presented)
+    judge(CHECK, &at, pins, &presented)
 }
 
-fn judge(check: &'static str, at: &str, hub: &HubConfig, presented: &Presented) -> Finding {
-    let fits = |pin: &[u8; 32]| hub.ca_spki_sha256.iter().any(|known| known.as_bytes() == pin);
+fn judge(check: &'static str, at: &str, pins: &[Pin], presented: &Presented) -> Finding {
+    let fits = |pin: &[u8; 32]| pins.iter().any(|known| known.as_bytes() == pin);
     match presented.keys.iter().any(fits) {
         true => Finding::good(check, format!("{at} is reachable and fits the pin")),
         false => Finding::bad(
             check,
-            format!("{at} is another hub than the one in the configuration: no key fits the pin"),
-            "make a new invite on the hub that this node is for",
+            format!("{at} is another hub than the node's, or has new keys: no key fits a pin"),
+            "a node that runs gets new keys by itself; else make a new invite on its hub",
         ),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use cortex_core::id::HubId;
-    use cortex_node_lib::config::Pin;
-
     use super::*;
 
     #[test]
     fn one_key_of_the_chain_must_fit_one_pin() {
-        let hub = HubConfig::new(
-            HubId::from_bytes([1; 16]),
-            "hub",
-            vec![Pin::from_bytes([1; 32]), Pin::from_bytes([2; 32])],
-        );
+        let pins = [1, 2].map(|byte| Pin::from_bytes([byte; 32]));
         let judged =
-            |keys: &[[u8; 32]]| judge("x", "hub:1", &hub, &Presented { keys: keys.to_vec() });
+            |keys: &[[u8; 32]]| judge("x", "hub:1", &pins, &Presented { keys: keys.to_vec() });
         assert!(judged(&[[9; 32], [2; 32]]).ok);
         assert!(!judged(&[[9; 32]]).ok);
         assert!(!judged(&[]).ok);

@@ -4,18 +4,24 @@ use std::collections::BTreeMap;
 
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::json::EventInfo;
+use cortex_proto::json::FitInfo;
 use cortex_proto::json::GrantInfo;
 use cortex_proto::json::HealthInfo;
 use cortex_proto::json::InviteInfo;
 use cortex_proto::json::LoginInfo;
 use cortex_proto::json::NodeInfo;
 use cortex_proto::json::OutputInfo;
+use cortex_proto::json::ReasonInfo;
 use cortex_proto::json::SessionInfo;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::TokenInfo;
+use cortex_proto::json::TrustInfo;
+use cortex_proto::json::TrustKeyInfo;
+use cortex_proto::json::TrustRingInfo;
 use cortex_proto::json::UserInfo;
 use serde_json::json;
 
+use crate::output::row::KeyRow;
 use crate::output::table::Row;
 use crate::output::table::render;
 use crate::output::table::render_details;
@@ -56,6 +62,39 @@ fn node(name: &str, status: &str, since: Option<&str>) -> NodeInfo {
         last_seen: Some("2026-11-22T11:55:00Z".into()),
         health: None,
     }
+}
+
+#[test]
+fn keys() {
+    let key = |number, phase: &str, until: Option<&str>, pin: Option<&str>| TrustKeyInfo {
+        number,
+        phase: phase.into(),
+        accepted_until: until.map(Into::into),
+        pin: pin.map(Into::into),
+    };
+    let ring = |ring: &str, keys| TrustRingInfo { ring: ring.into(), keys, next: "x".into() };
+    let info = TrustInfo {
+        serial: 7,
+        trust_anchor: "ab".into(),
+        rings: vec![
+            ring(
+                "ca",
+                vec![
+                    key(5, "active", None, Some("0102")),
+                    key(1, "tainted", Some("2026-11-22T13:30:00Z"), Some("0304")),
+                ],
+            ),
+            ring("signing", vec![key(1, "active", None, None)]),
+        ],
+        nodes_online: 2,
+        nodes_behind: Vec::new(),
+    };
+    insta::assert_snapshot!(table(&KeyRow::all(&info)), @r"
+    RING     KEY  PHASE    ENDS      PIN
+    ca       5    active   -         0102
+    ca       1    tainted  in 1h30m  0304
+    signing  1    active   -         -
+    ");
 }
 
 #[test]
@@ -301,5 +340,28 @@ fn invites() {
     Created:  2026-11-22T11:50:00Z
     Expires:  in 20m
     Node:     -
+    ");
+}
+
+#[test]
+fn a_node_that_cannot_take_a_task_says_all_its_reasons() {
+    let fit = |name: &str, messages: &[&str]| FitInfo {
+        node: "nod_01".into(),
+        name: name.into(),
+        fits: messages.is_empty(),
+        reasons: messages
+            .iter()
+            .map(|message| ReasonInfo {
+                code: "requirement".into(),
+                message: (*message).into(),
+                condition: None,
+            })
+            .collect(),
+    };
+    let reasons = ["gpu.memory is 8 GiB, needs at least 16 GiB", "it is offline"];
+    insta::assert_snapshot!(table(&[fit("build-1", &[]), fit("lab-7", &reasons)]), @r"
+    NAME     FITS  WHY NOT
+    build-1  yes   -
+    lab-7    no    gpu.memory is 8 GiB, needs at least 16 GiB; it is offline
     ");
 }

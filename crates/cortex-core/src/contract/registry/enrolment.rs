@@ -45,6 +45,7 @@ pub async fn an_enrolment_makes_the_node_of_its_invite(registry: &dyn NodeRegist
         owner: user(1),
         grants: BTreeMap::new(),
         identity: [0xf0; 32],
+        former_keys: Vec::new(),
         labels: open.labels,
         admission: Admission::Active,
         suspicion: None,

@@ -23,6 +23,7 @@ use crate::id::BootId;
 use crate::invite::Fate;
 use crate::node::Grant;
 use crate::node::Health;
+use crate::node::Rekey;
 use crate::node::Renewal;
 use crate::node::Sighting;
 use crate::node::Suspicion;
@@ -71,6 +72,8 @@ async fn write(registry: &dyn NodeRegistry) {
     kept(registry.amend(node_id(1), share, at(3)).await, "a node can be shared");
     let renew = vec![NodeChange::Renew(Renewal { generation: 1, key: [7; 32] })];
     kept(registry.amend(node_id(1), renew, at(3)).await, "a node can renew");
+    let rekey = vec![NodeChange::Rekey(Rekey { from: [1; 32], to: [9; 32], at: at(3) })];
+    kept(registry.amend(node_id(1), rekey, at(3)).await, "a node can replace its key");
     let suspect = vec![NodeChange::Suspect(Suspicion::Cloned)];
     kept(registry.amend(node_id(3), suspect, at(3)).await, "a node can be suspected");
     let capabilities = Capabilities { cores: 8, ..Capabilities::default() };

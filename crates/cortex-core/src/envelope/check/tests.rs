@@ -35,17 +35,22 @@ fn vector() -> Envelope {
     .for_payload(PAYLOAD)
 }
 
-fn check(signed: &Signed, change: impl FnOnce(&mut Expected<'_>)) -> Result<Envelope, Refusal> {
-    let keys = [key().verifying_key()];
-    let mut expected = Expected {
-        keys: &keys,
+/// What a node expects to which the vector is sent.
+fn expected(keys: &[VerifyingKey]) -> Expected<'_> {
+    Expected {
+        keys,
         hub: HubId::from_bytes([1; 16]),
         node: NodeId::from_bytes([2; 16]),
         epoch: 5,
         last_sequence: 41,
         policy: Some([0xaa; 32]),
         now: Timestamp::from_millis(1_700_000_000_000),
-    };
+    }
+}
+
+fn check(signed: &Signed, change: impl FnOnce(&mut Expected<'_>)) -> Result<Envelope, Refusal> {
+    let keys = [key().verifying_key()];
+    let mut expected = expected(&keys);
     change(&mut expected);
     verify(&signed.envelope, &signed.signature, PAYLOAD, &expected)
 }
@@ -79,6 +84,13 @@ fn row_15_every_flipped_bit_is_refused() {
         let mut flipped = signed.clone();
         flipped.signature[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(check(&flipped, |_| ()), Err(Refusal::BadSignature), "signature bit {bit}");
+    }
+    let keys = [key().verifying_key()];
+    for bit in 0..PAYLOAD.len() * 8 {
+        let mut payload = PAYLOAD.to_vec();
+        payload[bit / 8] ^= 1 << (bit % 8);
+        let found = verify(&signed.envelope, &signed.signature, &payload, &expected(&keys));
+        assert_eq!(found, Err(Refusal::PayloadMismatch), "payload bit {bit}");
     }
 }
 
@@ -142,14 +154,8 @@ fn row_20_nothing_unsigned_is_accepted_of_any_kind() {
             assert_eq!(check(&unsigned, |_| ()), Err(Refusal::BadSignature), "{kind:?}");
         }
         let keys = [key().verifying_key()];
-        let cut = |len: usize| {
-            let (hub, node) = (HubId::from_bytes([1; 16]), NodeId::from_bytes([2; 16]));
-            let now = Timestamp::from_millis(1_700_000_000_000);
-            let policy = Some([0xaa; 32]);
-            let expected =
-                Expected { keys: &keys, hub, node, epoch: 5, last_sequence: 41, policy, now };
-            verify(&good.envelope, &good.signature[..len], PAYLOAD, &expected)
-        };
+        let cut =
+            |len: usize| verify(&good.envelope, &good.signature[..len], PAYLOAD, &expected(&keys));
         for len in [0, 1, 32, 63] {
             assert_eq!(cut(len), Err(Refusal::BadSignature), "{kind:?}, {len} bytes");
         }
@@ -202,18 +208,10 @@ impl Random {
 
 /// 100,000 messages that nobody signed: none is accepted.
 #[test]
-fn a_hundred_thousand_random_and_bent_messages_are_refused() {
+fn row_15_a_hundred_thousand_random_and_bent_messages_are_refused() {
     let mut random = Random(0xC0_57EC);
     let keys = [key().verifying_key()];
-    let expected = Expected {
-        keys: &keys,
-        hub: HubId::from_bytes([1; 16]),
-        node: NodeId::from_bytes([2; 16]),
-        epoch: 5,
-        last_sequence: 41,
-        policy: Some([0xaa; 32]),
-        now: Timestamp::from_millis(1_700_000_000_000),
-    };
+    let expected = expected(&keys);
     let good = vector().sign(&key());
     let mut refused = 0;
     for round in 0..100_000 {

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use cortex_core::account::Principal;
+use cortex_core::account::Role;
+use cortex_core::audit::Record;
 use cortex_core::id::NodeId;
 use cortex_core::id::TokenId;
 use cortex_core::id::UserId;
@@ -13,23 +16,33 @@ use http_body_util::BodyExt as _;
 use prost::Message as _;
 use prost_types::DescriptorProto;
 use prost_types::FileDescriptorSet;
+use prost_types::field_descriptor_proto::Type;
 use secrecy::ExposeSecret as _;
 use tonic::Code;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::AuditFilter;
 use crate::HubBuilder;
 use crate::clock;
+use crate::trust::token::NODE_LIFE;
 
 const OWN: NodeId = NodeId::from_bytes([1; 16]);
 const OTHER: NodeId = NodeId::from_bytes([2; 16]);
 const IDENTITY: [u8; 32] = [3; 32];
 
-/// A call as the descriptors have it: its path, and the number of its request's field `node_id`.
+/// A call as the descriptors have it.
 #[derive(Debug)]
 struct Described {
     path: String,
+    /// The number of its request's field `node_id`.
     node_id: Option<i32>,
+    /// How many fields its request has.
+    fields: i32,
+    /// Which of them are numbers.
+    numbers: Vec<i32>,
+    /// It is answered with a challenge.
+    gives_challenge: bool,
 }
 
 struct Rig {
@@ -74,7 +87,8 @@ impl Rig {
 
     fn node_token(&self, issued_ago: Duration) -> String {
         let tokens = self.hub.trust().tokens();
-        let issued = tokens.issue_node(OWN, &IDENTITY, clock::now() - issued_ago).unwrap();
+        let issued =
+            tokens.issue_node(OWN, &IDENTITY, NODE_LIFE, clock::now() - issued_ago).unwrap();
         issued.token.expose_secret().to_owned()
     }
 }
@@ -99,9 +113,15 @@ fn described() -> Vec<Described> {
             for method in &service.method {
                 let fields = &messages[method.input_type()].field;
                 let node_id = fields.iter().find(|field| field.name() == "node_id");
+                let answer = &messages[method.output_type()].field;
+                let texts = [Type::String, Type::Bytes, Type::Message];
+                let numbers = fields.iter().filter(|field| !texts.contains(&field.r#type()));
                 calls.push(Described {
                     path: format!("/{}.{}/{}", file.package(), service.name(), method.name()),
                     node_id: node_id.map(|field| field.number()),
+                    fields: fields.iter().map(|field| field.number()).max().unwrap_or(0),
+                    numbers: numbers.map(|field| field.number()).collect(),
+                    gives_challenge: answer.iter().any(|field| field.name() == "challenge"),
                 });
             }
         }
@@ -111,8 +131,11 @@ fn described() -> Vec<Described> {
 }
 
 fn node_calls() -> impl Iterator<Item = Described> {
-    let is_nodes = |path: &str| CALLS.contains(&(path, Rule::Node));
-    described().into_iter().filter(move |call| is_nodes(&call.path))
+    described().into_iter().filter(|call| is_nodes(&call.path))
+}
+
+fn is_nodes(path: &str) -> bool {
+    CALLS.contains(&(path, Rule::Node))
 }
 
 #[test]
@@ -139,6 +162,53 @@ async fn row_06_no_call_speaks_for_another_node_than_its_own() {
         asked += 1;
     }
     assert_eq!(asked, 2, "a new call that names a node is asked too; count it here");
+}
+
+/// Those who have no token name a node too: they get a challenge, or have to prove that they are it.
+#[tokio::test]
+async fn row_06_without_a_token_nobody_is_taken_for_a_node() {
+    let rig = Rig::start().await;
+    let mut proofs = 0;
+    for call in described() {
+        let Some(field) = call.node_id.filter(|_| !is_nodes(&call.path)) else { continue };
+        // The node, and 32 bytes for whatever else is asked for; none of it is a signature.
+        let text = OTHER.to_string();
+        let mut message = Vec::new();
+        for number in 1..=call.fields {
+            let value = if number == field { text.as_bytes() } else { &[7; 32] };
+            if call.numbers.contains(&number) {
+                continue;
+            }
+            message.push(u8::try_from(number << 3 | 2).expect("a low number"));
+            message.push(u8::try_from(value.len()).unwrap());
+            message.extend(value);
+        }
+        let code = rig.call(&call.path, None, &message).await;
+        let expected = if call.gives_challenge { Code::Ok } else { Code::Unauthenticated };
+        assert_eq!(code, expected, "{}", call.path);
+        proofs += u32::from(!call.gives_challenge);
+    }
+    assert_eq!(proofs, 3, "a new call that asks for a proof is asked too; count it here");
+}
+
+/// What anybody can cause is recorded, but does not fill the disk.
+#[tokio::test]
+async fn garbage_instead_of_tokens_is_recorded_within_bounds() {
+    let rig = Rig::start().await;
+    let call = "/cortex.v1.AgentOrchestrator/SyncConfiguration";
+    for _ in 0..200 {
+        assert_eq!(rig.call(call, Some("garbage"), &[]).await, Code::Unauthenticated);
+        // That somebody has no token at all is no news.
+        assert_eq!(rig.call(call, None, &[]).await, Code::Unauthenticated);
+    }
+    let admin = Principal::full(UserId::from_bytes([9; 16]), Role::Admin);
+    let filter = AuditFilter { limit: 500, ..AuditFilter::default() };
+    let records = rig.hub.audit(&admin, filter).await.unwrap();
+    let is_refusal = |record: &&Record| record.action == Action::AccessRefuse;
+    let words: Vec<_> = records.iter().filter(is_refusal).map(|record| &record.detail).collect();
+    // 60 at once, and one a second after that.
+    assert!((60..120).contains(&words.len()), "{}", words.len());
+    assert!(words.iter().all(|word| word.starts_with("token_invalid")), "{words:?}");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use super::super::table::table;
 use super::rig::Rig;
 use super::rig::request;
 use crate::clock;
+use crate::trust::token::NODE_LIFE;
 
 /// Routes for anybody. A new one is a decision, and is written down here too.
 const PUBLIC: [&str; 12] = [
@@ -122,7 +123,7 @@ async fn row_07_without_a_good_credential_no_other_route_answers() {
     let (user, session) = (rig.principal().await.user, TokenId::generate());
     let old = now - Duration::from_secs(3600);
     let expired = text(tokens.issue_user(user, session, old).unwrap());
-    let of_node = text(tokens.issue_node(NodeId::generate(), &[7; 32], now).unwrap());
+    let of_node = text(tokens.issue_node(NodeId::generate(), &[7; 32], NODE_LIFE, now).unwrap());
     let bad = [
         ("garbage", "token_invalid"),
         ("cxt1.x.y", "token_invalid"),

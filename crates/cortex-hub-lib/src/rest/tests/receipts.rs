@@ -92,7 +92,7 @@ async fn receipts_are_chained_and_exported_with_the_output_they_speak_of() {
     let (mut nodes, mut outputs) = (0, 0);
     for line in &lines[1..] {
         match line {
-            ExportLine::Node { id, identity } => {
+            ExportLine::Node { id, identity, from: Some(_), until: None } => {
                 nodes += 1;
                 assert_eq!(id, &node.id.to_string());
                 let key = Digest::from_bytes(node.key().verifying_key().to_bytes());

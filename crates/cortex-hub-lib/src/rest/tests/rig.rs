@@ -53,6 +53,7 @@ use crate::hub::StreamClaim;
 use crate::link::CloseReason;
 use crate::link::Down;
 use crate::link::Up;
+use crate::trust::token::NODE_LIFE;
 
 /// What a test waits for at most.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
@@ -80,7 +81,7 @@ pub(super) struct Answer {
 /// A node with an open stream.
 pub(super) struct FakeNode {
     pub(super) id: NodeId,
-    opened: Opened,
+    pub(super) opened: Opened,
     sequence: u64,
     hub: HubId,
     key: SigningKey,
@@ -188,7 +189,7 @@ impl Rig {
         };
         let id = self.registry.enroll(enrolment, clock::now()).await.unwrap().id;
         let tokens = self.hub.trust().tokens();
-        let token = tokens.issue_node(id, &identity, clock::now()).unwrap();
+        let token = tokens.issue_node(id, &identity, NODE_LIFE, clock::now()).unwrap();
         let token = self.hub.authenticate_node(token.token.expose_secret()).unwrap();
         let registration =
             Registration { capabilities: Capabilities::default(), version: "0.1.0".into() };

@@ -67,6 +67,28 @@ async fn a_socket_takes_its_token_as_a_protocol_and_does_not_echo_it() {
 }
 
 #[tokio::test]
+async fn row_44_a_socket_tells_nothing_of_a_stranger() {
+    let rig = Rig::start().await;
+    let ada = rig.user("ada", "member", &[]).await;
+    let (address, _serving) = serve(&rig).await;
+    let bearer = ("authorization", format!("Bearer {ada}"));
+    let protocol = ("sec-websocket-protocol", "cortex.v1".to_owned());
+    let (mut socket, _) = connect(&address, &[protocol, bearer]).await.unwrap();
+    // Things happen to the admin's node; then one of hers. She hears of that first.
+    let mut secret = rig.node("secret-lab").await;
+    let dispatch = Some(serde_json::json!({"argv": ["ls"], "node": "secret-lab"}));
+    rig.call("POST", "/api/sessions/default/dispatch", dispatch).await;
+    let task = secret.task().await;
+    secret.start(&task).await;
+    rig.call("PATCH", "/api/nodes/secret-lab", Some(serde_json::json!({"locked": true}))).await;
+    let own = rig.node_of("ada", "her-lab").await;
+    let Message::Text(text) = next(&mut socket).await else { panic!("no text") };
+    let event: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(event["node"]["id"], own.id.to_string(), "{event}");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_socket_with_a_cookie_is_for_the_hubs_own_pages() {
     let rig = Rig::start().await;
     let (address, _serving) = serve(&rig).await;

@@ -1,11 +1,13 @@
 //! A connection after its handshake, as a gRPC server takes it.
 
+use std::fmt;
 use std::io;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 
+use futures::future::BoxFuture;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -16,20 +18,31 @@ use tonic::transport::server::Connected;
 use crate::trust::door::Peer;
 
 /// A TLS connection, and who is at its other end.
-#[derive(Debug)]
 pub(crate) struct TlsConnection {
     pub(super) stream: TlsStream<TcpStream>,
     peer: Peer,
+    /// Ends with the trust in the certificate that was shown.
+    distrusted: Option<BoxFuture<'static, ()>>,
 }
 
 impl TlsConnection {
-    pub(super) fn new(stream: TlsStream<TcpStream>, peer: Peer) -> Self {
-        Self { stream, peer }
+    pub(super) fn new(
+        stream: TlsStream<TcpStream>,
+        peer: Peer,
+        distrusted: Option<BoxFuture<'static, ()>>,
+    ) -> Self {
+        Self { stream, peer, distrusted }
     }
 
     /// Who is at its other end.
     pub(crate) fn peer(&self) -> Peer {
         self.peer
+    }
+}
+
+impl fmt::Debug for TlsConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConnection").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 
@@ -48,6 +61,14 @@ impl AsyncRead for TlsConnection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(distrusted) = &mut self.distrusted
+            && distrusted.as_mut().poll(cx).is_ready()
+        {
+            // Whoever asks again hears the same.
+            *distrusted = Box::pin(std::future::ready(()));
+            let reason = "the client's certificate ran out, or its authority is revoked";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason)));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -34,7 +34,7 @@ async fn scene(limits: HandshakeLimits) -> Scene {
     let now = Timestamp::from(std::time::SystemTime::now());
     let trust = Trust::open(dir.path(), &[], now).unwrap();
     let authority = trust.authority();
-    let doors = Doors::for_nodes(trust.hub(), authority, NodeTls::Token).unwrap();
+    let doors = Doors::for_nodes(trust.hub(), authority, NodeTls::Token);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut roots = RootCertStore::empty();

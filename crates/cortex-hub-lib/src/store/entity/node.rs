@@ -41,6 +41,9 @@ pub(crate) struct Model {
     pub(crate) renewed_for: Option<Vec<u8>>,
     #[sea_orm(column_type = "Text", nullable)]
     pub(crate) suspicion: Option<String>,
+    /// JSON list: the identity keys before, each with the time of its end.
+    #[sea_orm(column_type = "Text")]
+    pub(crate) former_keys: String,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

@@ -8,7 +8,6 @@ use cortex_core::id::NodeId;
 use cortex_core::id::UserId;
 use cortex_core::invite::Invite;
 use cortex_core::invite::InviteError;
-use cortex_core::node::Admission;
 use cortex_core::node::Node;
 use cortex_core::node::Presence;
 use cortex_core::node::Sighting;
@@ -75,7 +74,7 @@ pub(super) async fn enroll(
     let stored = find_invite(writes, enrolment.invite).await?;
     // Whoever guesses an id learns no more than whoever guesses a secret.
     let mut invite = stored.ok_or(InviteError::WrongSecret)?;
-    let taken = live_names(writes, invite.owner, None).await?;
+    let taken = live_names(writes, invite.owner, &invite.name, None).await?;
     let node = match invite.enroll(&enrolment, |name| taken.contains(name), now)? {
         Enrolled::Replay(node) => return find_node(writes, node).await,
         Enrolled::New(node) => node,
@@ -131,8 +130,11 @@ pub(super) async fn amend(
     let mut node = find_node(writes, id).await?;
     let is_renamed = changes.iter().any(|change| matches!(change, NodeChange::Rename(_)));
     node.amend(changes)?;
-    if is_renamed && live_names(writes, node.owner, Some(id)).await?.contains(&node.name) {
-        return Err(refusal::name_taken(&node.name));
+    if is_renamed {
+        let others = live_names(writes, node.owner, &node.name, Some(id)).await?;
+        if others.contains(&node.name) {
+            return Err(refusal::name_taken(&node.name));
+        }
     }
     update_node(writes, &node).await?;
     Ok(node)
@@ -173,16 +175,23 @@ async fn find_invite(writes: &WriteConnection, id: InviteId) -> Result<Option<In
 }
 
 /// The names of the owner's live nodes, but for one node's.
+/// The names of an owner's nodes that are `name`, or `name-` and something: all that
+/// [`free_name`](cortex_core::registry::free_name) can ask for.
 async fn live_names(
     writes: &WriteConnection,
     owner: UserId,
+    name: &str,
     except: Option<NodeId>,
 ) -> Result<HashSet<String>> {
     let rows: Vec<(Vec<u8>, String)> = node::Entity::find()
         .select_only()
         .columns([node::Column::Id, node::Column::Name])
         .filter(node::Column::OwnerId.eq(column::blob(owner)))
-        .filter(node::Column::Admission.ne(column::to_word(&Admission::Retired)))
+        // The dot comes right after the hyphen.
+        .filter(node::Column::Name.gte(name))
+        .filter(node::Column::Name.lt(format!("{name}.")))
+        // In the words of the index on live names: SQLite takes it for nothing else.
+        .filter(Expr::cust("\"admission\" <> 'retired'"))
         .into_tuple()
         .all(writes)
         .await

@@ -5,9 +5,12 @@ use std::sync::atomic::Ordering;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::SupportedProtocolVersion;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
 use rustls::version::TLS12;
 use rustls::version::TLS13;
+use sha2::Digest as _;
+use sha2::Sha256;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::TlsConnector;
@@ -29,6 +32,10 @@ fn authority(names: &[&str]) -> Result<Authority> {
 
 fn leaf(authority: &Authority) -> CertificateDer<'static> {
     authority.presented.own.load().certified.cert[0].clone()
+}
+
+fn root(authority: &Authority) -> CertificateDer<'static> {
+    authority.issuer().key.certificate.clone()
 }
 
 fn client(
@@ -71,27 +78,27 @@ async fn a_node_with_the_authority_connects_by_every_name() {
     assert!(fixed.starts_with("hub-") && fixed.ends_with(".cortex.internal"));
     let given = ["hub.example.com", "192.0.2.7", "2001:db8::1"];
     for name in [fixed.as_str(), "localhost", "127.0.0.1", "::1"].into_iter().chain(given) {
-        let stream = dial(&authority, client(&authority.ca, &TLS13, b"h2"), name).await.unwrap();
+        let stream =
+            dial(&authority, client(&root(&authority), &TLS13, b"h2"), name).await.unwrap();
         let (_, session) = stream.get_ref();
         assert_eq!(session.alpn_protocol(), Some(b"h2".as_slice()));
         // Whoever has the pin only finds the pinned key in what is presented.
         let chain = session.peer_certificates().unwrap();
         let (_, root) = X509Certificate::from_der(&chain[1]).unwrap();
         let pin: [u8; 32] = Sha256::digest(root.public_key().raw).into();
-        assert_eq!(pin, authority.ca_spki_sha256());
-        assert_eq!(authority.ca_pin(), hex::encode(pin));
+        assert_eq!(authority.ca_pins(), [hex::encode(pin)]);
     }
 }
 
 #[tokio::test]
 async fn other_names_roots_versions_and_protocols_are_refused() {
     let authority = authority(&[]).unwrap();
-    let other = Vault::sample(now());
+    let other = self::authority(&[]).unwrap();
     let fixed = authority.server_name();
-    let ca = &authority.ca;
+    let ca = &root(&authority);
     for (client, name) in [
         (client(ca, &TLS13, b"h2"), "hub.example.com"),
-        (client(&other.ca, &TLS13, b"h2"), fixed),
+        (client(&root(&other), &TLS13, b"h2"), fixed),
         (client(ca, &TLS12, b"h2"), fixed),
         (client(ca, &TLS13, b"http/1.1"), fixed),
     ] {
@@ -106,7 +113,7 @@ async fn a_renewal_reaches_new_connections_and_keeps_the_pin() {
     let first = leaf(&authority);
     authority.renew(now()).unwrap();
     let name = authority.server_name();
-    let stream = dial(&authority, client(&authority.ca, &TLS13, b"h2"), name).await.unwrap();
+    let stream = dial(&authority, client(&root(&authority), &TLS13, b"h2"), name).await.unwrap();
     let seen = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
     assert_eq!(seen, leaf(&authority));
     assert_ne!(seen, first);
@@ -124,7 +131,8 @@ fn a_server_certificate_is_good_for_serving_and_nothing_else() {
     let authority = Authority::new(&vault, &names, now()).unwrap();
     let certificate = leaf(&authority);
     let (_, parsed) = X509Certificate::from_der(&certificate).unwrap();
-    let (_, root) = X509Certificate::from_der(&vault.ca).unwrap();
+    let ca = root(&authority);
+    let (_, root) = X509Certificate::from_der(&ca).unwrap();
     parsed.verify_signature(Some(root.public_key())).unwrap();
     assert_eq!(parsed.issuer(), root.subject());
     assert!(!parsed.basic_constraints().unwrap().unwrap().value.ca);

@@ -47,7 +47,7 @@ fn issued(authority: &Authority, wishes: &CertificateParams, key: &KeyPair) -> N
 
 fn verify(authority: &Authority, chain: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
     let mut roots = RootCertStore::empty();
-    roots.add(authority.issuer().0.clone()).unwrap();
+    roots.add(authority.issuer().key.certificate.clone()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let verifier = verifier.build().unwrap();

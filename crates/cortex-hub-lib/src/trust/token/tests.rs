@@ -25,7 +25,7 @@ fn key() -> SigningKey {
 }
 
 fn node_token(tokens: &Tokens) -> String {
-    tokens.issue_node(NODE, &IDENTITY, NOW).unwrap().token.expose_secret().to_owned()
+    tokens.issue_node(NODE, &IDENTITY, NODE_LIFE, NOW).unwrap().token.expose_secret().to_owned()
 }
 
 fn user_token(tokens: &Tokens, now: Timestamp) -> String {
@@ -68,7 +68,7 @@ fn assert_refused(token: &str, what: &str) {
 #[test]
 fn tokens_say_who_and_until_when() {
     let tokens = tokens();
-    let issued = tokens.issue_node(NODE, &IDENTITY, NOW).unwrap();
+    let issued = tokens.issue_node(NODE, &IDENTITY, NODE_LIFE, NOW).unwrap();
     assert_eq!(issued.expires_at, NOW + NODE_LIFE);
     let node = tokens.verify_node(issued.token.expose_secret(), NOW).unwrap();
     assert_eq!((node.node, node.key), (NODE, KeyThumbprint::of(&IDENTITY)));

@@ -64,6 +64,40 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|error| failed("write", path, error))
 }
 
+/// What a file is called while it is being replaced: its name with this at its end.
+pub(super) const DRAFT: &str = ".new";
+
+/// Makes or replaces a file: after a crash there is the old one or the new one, never a part.
+pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let (path, draft) = (folder.join(name), folder.join(format!("{name}{DRAFT}")));
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("remove", &draft, error));
+        }
+        _ => {}
+    }
+    write(&draft, bytes)?;
+    rename(&draft, &path)?;
+    bring_to_disk(folder)
+}
+
+/// Removes a file, also from the disk's list of names.
+pub(super) fn remove(folder: &Path, name: &str) -> Result<()> {
+    let path = folder.join(name);
+    fs::remove_file(&path).map_err(|error| failed("remove", &path, error))?;
+    bring_to_disk(folder)
+}
+
+/// The names of all files in a folder.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
+    let cannot = |error| failed("look into", folder, error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        names.extend(entry.map_err(cannot)?.file_name().into_string());
+    }
+    Ok(names)
+}
+
 /// Brings a folder's list of names to the disk.
 pub(super) fn bring_to_disk(folder: &Path) -> Result<()> {
     File::open(folder)

@@ -5,6 +5,7 @@ use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
+use cortex_core::ring::Phase;
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
@@ -16,11 +17,17 @@ fn task_key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
+fn anchor() -> SigningKey {
+    SigningKey::from_bytes(&[8; 32])
+}
+
 fn guard() -> Guard {
     Guard::new(Authority {
         hub: HubId::from_bytes([1; 16]),
         node: NodeId::from_bytes([2; 16]),
         task_keys: vec![task_key().verifying_key()],
+        anchor: Some(anchor().verifying_key()),
+        bundle: None,
     })
 }
 
@@ -133,6 +140,78 @@ fn row_16_sequences_only_grow_within_an_epoch() {
     assert_eq!((guard.refused, guard.last_sequence), (3, 0));
     guard.judge(cancel(2, 1), NOW);
     assert_eq!((guard.refused, guard.last_sequence), (3, 1));
+}
+
+/// A bundle with these task keys, each in its phase, signed by `by`.
+fn bundle(serial: u64, keys: &[(u8, Phase)], by: &SigningKey) -> SealedBundle {
+    let key = |seed: &u8| SigningKey::from_bytes(&[*seed; 32]).verifying_key();
+    let bundle = Bundle {
+        hub: HubId::from_bytes([1; 16]),
+        node: NodeId::from_bytes([2; 16]),
+        serial,
+        issued_at: NOW,
+        authorities: vec![bundle::Trusted { key: vec![1], phase: Phase::Active }],
+        task_keys: keys
+            .iter()
+            .map(|(seed, phase)| bundle::Trusted { key: key(seed), phase: *phase })
+            .collect(),
+    };
+    let signed = bundle.sign(by);
+    SealedBundle { bundle: signed.bundle.into(), signature: signed.signature.to_vec().into() }
+}
+
+#[test]
+fn the_keys_of_the_newest_bundle_count_and_no_others() {
+    let mut guard = guard();
+    let cancel = || sealed(Kind::Cancel, CANCEL_TYPE, b"", |_| ());
+    let accepts = |guard: &Guard, now| guard.verify(&cancel(), 0, 0, now).is_ok();
+    assert!(accepts(&guard, NOW), "the key of the enrolment, before there is a bundle");
+    let until = NOW + std::time::Duration::from_secs(5);
+    let tainted = Phase::Tainted { until };
+    let rotated = bundle(3, &[(6, Phase::Active), (7, tainted)], &anchor());
+    assert_eq!(guard.trust(&rotated).unwrap().map(|bundle| bundle.serial), Some(3));
+    assert_eq!(guard.trust(&rotated), Ok(None), "the same again");
+    assert!(accepts(&guard, until - std::time::Duration::from_millis(1)));
+    assert!(!accepts(&guard, until), "by the node's own clock");
+    for (refused, word) in [
+        (bundle(9, &[(7, Phase::Active)], &task_key()), "BAD_SIGNATURE"),
+        (bundle(2, &[(7, Phase::Active)], &anchor()), "OLDER"),
+        (bundle(3, &[(7, Phase::Active)], &anchor()), "OLDER"),
+    ] {
+        let refusal = guard.trust(&refused).unwrap_err();
+        assert!(refusal.to_string().starts_with(word), "{refusal}");
+    }
+    assert!(!accepts(&guard, until));
+}
+
+#[test]
+fn a_bundle_in_a_stream_needs_the_streams_signature_too() {
+    let mut guard = guard();
+    guard.opened(1);
+    let told = bundle(2, &[(6, Phase::Active), (7, Phase::Retiring)], &anchor());
+    // Fields 1 and 2: bytes.
+    let mut payload = Vec::new();
+    for (tag, bytes) in [(0x0a, &told.bundle), (0x12, &told.signature)] {
+        payload.push(tag);
+        prost::encoding::encode_varint(bytes.len() as u64, &mut payload);
+        payload.extend_from_slice(bytes);
+    }
+    let control = sealed(Kind::Control, BUNDLE_TYPE, &payload, |envelope| envelope.epoch = 1);
+    let mut forged = control.clone();
+    forged.signature = vec![0; 64].into();
+    assert!(matches!(guard.judge(forged, NOW), Ruling::Ignore));
+    let ruling = guard.judge(control, NOW);
+    let Ruling::Obey(Order::Trust(bundle)) = ruling else { panic!("{ruling:?}") };
+    assert!(guard.trust(&bundle).unwrap().is_some());
+}
+
+#[test]
+fn without_an_anchor_no_bundle_counts() {
+    let mut guard = guard();
+    guard.authority.anchor = None;
+    let any = bundle(2, &[(6, Phase::Active)], &anchor());
+    assert_eq!(guard.trust(&any), Ok(None));
+    assert_eq!(guard.keys(NOW), [task_key().verifying_key()]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use cortex_core::audit::Action;
 use cortex_core::audit::Actor;
 use cortex_core::audit::Object;
 use cortex_core::audit::Outcome;
+use cortex_core::digest::Digest;
 use cortex_core::id::TaskId;
 use cortex_core::receipt::Ending;
 use cortex_core::receipt::EndingKind;
@@ -57,14 +58,19 @@ fn audit_log(count: u64) -> (Vec<ExportLine>, Head) {
 }
 
 fn receipts(output: &[u8]) -> Vec<ExportLine> {
-    let key = SigningKey::from_bytes(&[9; 32]);
+    signed_by(&[9], [9, 9], output)
+}
+
+/// An export of a node with these keys in their order, and receipts under these.
+fn signed_by(keys: &[u8], signers: [u8; 2], output: &[u8]) -> Vec<ExportLine> {
     let mut hash = StreamHash::default();
     hash.update(output);
     let stdout = hash.finish(false);
     let mut chain = receipt::chain_of(SESSION);
-    let identity = hex(key.verifying_key().as_bytes());
-    let mut lines = vec![ExportLine::Node { id: NODE.to_string(), identity }];
-    for number in 1..=2 {
+    let last = keys.len() - 1;
+    let line = |(at, seed): (usize, &u8)| node_line(*seed, at < last);
+    let mut lines: Vec<_> = keys.iter().enumerate().map(line).collect();
+    for (number, signer) in (1..).zip(signers) {
         let task = TaskId::from_bytes([number; 16]);
         let receipt = Receipt {
             hub: HUB,
@@ -77,7 +83,7 @@ fn receipts(output: &[u8]) -> Vec<ExportLine> {
             output: Output::Known { stdout, stderr: StreamDigest::empty() },
             at: Timestamp::from_millis(0),
         };
-        let signed = receipt.sign(&key);
+        let signed = receipt.sign(&SigningKey::from_bytes(&[signer; 32]));
         chain = signed.extend(chain);
         lines.push(ExportLine::Receipt {
             task: task.to_string(),
@@ -89,6 +95,13 @@ fn receipts(output: &[u8]) -> Vec<ExportLine> {
     let (hub, session, end) = (HUB.to_string(), SESSION.to_string(), chain_head(chain));
     lines.insert(0, ExportLine::Receipts { hub, session, output: true, end });
     lines
+}
+
+fn node_line(seed: u8, is_former: bool) -> ExportLine {
+    let key = SigningKey::from_bytes(&[seed; 32]).verifying_key();
+    let at = |seed: u8| Some(Timestamp::from_millis(i64::from(seed)).to_string());
+    let until = if is_former { at(seed + 1) } else { None };
+    ExportLine::Node { id: NODE.to_string(), identity: hex(key.as_bytes()), from: at(seed), until }
 }
 
 fn piece(task: TaskId, offset: u64, data: &[u8]) -> ExportLine {
@@ -162,9 +175,7 @@ fn changed_receipts_keys_and_output_are_found() {
     assert!(with(3, piece(task, 0, b"hello\n!")).unwrap_err().contains("more output"));
     assert!(with(3, piece(task, 1, b"ello\n")).unwrap_err().contains("gap"));
     assert_eq!(with(3, piece(task, 0, b"hell")).unwrap().cut, 1, "the hub keeps only so much");
-    let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
-    let node = ExportLine::Node { id: NODE.to_string(), identity: hex(other.as_bytes()) };
-    assert!(with(1, node).unwrap_err().contains("signature"));
+    assert!(with(1, node_line(8, false)).unwrap_err().contains("signature"));
     let ExportLine::Receipt { task, statement, signature } = lines[2].clone() else { panic!() };
     let mut bytes = STANDARD.decode(statement).unwrap();
     bytes[118] ^= 1;
@@ -179,6 +190,23 @@ fn changed_receipts_keys_and_output_are_found() {
     let mut swapped = lines.clone();
     swapped[2..].rotate_left(2);
     assert!(verify(&swapped, None).unwrap_err().contains("chain"));
+}
+
+#[test]
+fn receipts_under_a_key_that_was_replaced_stay_good_and_new_ones_do_not() {
+    for signers in [[8, 8], [8, 9], [9, 9]] {
+        let summary = verify(&signed_by(&[8, 9], signers, b""), None).unwrap();
+        assert_eq!((summary.verified, summary.nodes.len()), (2, 2), "{signers:?}");
+        assert!(summary.nodes.iter().any(|node| node.contains(" until 1970-01-01T00:00:00.009")));
+    }
+    let late = verify(&signed_by(&[8, 9], [9, 8], b""), None);
+    assert!(late.unwrap_err().contains("signature"), "the old key counts no more");
+    for keys in [&[8][..], &[9, 8], &[8, 8, 9], &[7, 9]] {
+        assert!(verify(&signed_by(keys, [8, 9], b""), None).is_err(), "{keys:?}");
+    }
+    let mut lines = signed_by(&[8, 9], [8, 8], b"");
+    lines[1..].swap(1, 2);
+    assert!(verify(&lines, None).unwrap_err().contains("after its receipts"));
 }
 
 #[test]
