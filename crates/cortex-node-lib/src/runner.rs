@@ -45,7 +45,6 @@ use crate::uplink::ControlOrder;
 use crate::uplink::Downlink;
 use crate::uplink::Outbox;
 use crate::uplink::Sealed;
-use crate::uplink::SealedBundle;
 
 pub(crate) use authority::Authority;
 pub(crate) use drain::Drained;

@@ -176,6 +176,7 @@ mod tests {
             owner: UserId::from_bytes([1; 16]),
             grants: BTreeMap::new(),
             identity: [0; 32],
+            former_keys: Vec::new(),
             labels: BTreeMap::from([("role".into(), "build".into())]),
             admission: Admission::Active,
             suspicion: None,

@@ -73,7 +73,7 @@ async fn row_44_a_socket_tells_nothing_of_a_stranger() {
     let (address, _serving) = serve(&rig).await;
     let bearer = ("authorization", format!("Bearer {ada}"));
     let protocol = ("sec-websocket-protocol", "cortex.v1".to_owned());
-    let (mut socket, _) = connect(&address, &[protocol, bearer]).await.unwrap();
+    let (mut socket, _) = connect(&address, EVENTS, &[protocol, bearer]).await.unwrap();
     // Things happen to the admin's node; then one of hers. She hears of that first.
     let mut secret = rig.node("secret-lab").await;
     let dispatch = Some(serde_json::json!({"argv": ["ls"], "node": "secret-lab"}));
