@@ -17,7 +17,7 @@ pub(crate) const MODULES: &[Floors] = &[
         floors: &[
             &["contract"],
             &["memory"],
-            &["session", "registry", "mirror", "skill", "account", "report"],
+            &["session", "registry", "mirror", "skill", "account", "report", "placement"],
             &["change", "task", "policy", "envelope", "node", "invite", "proof", "audit", "bundle"],
             &["tree", "delta", "ignore", "capability", "receipt", "ring"],
             &["chain"],
@@ -34,7 +34,7 @@ pub(crate) const MODULES: &[Floors] = &[
             &["web", "assistant"],
             &["hub"],
             &["dispatch"],
-            &["placement", "link", "feed", "accounts"],
+            &["placement", "link", "feed", "accounts", "screen"],
             &["trust", "store"],
             &["audit"],
             &["config", "metrics", "clock"],

@@ -84,7 +84,7 @@ async fn a_python_node_enrols_and_runs_tasks() {
     let config = sandbox.invite("py").await;
     let node = start(&sandbox, &config, 6).await;
     let assistant = assistant(&sandbox).await;
-    let run = async |spec| wait(assistant.dispatch_single("py", spec)).await.unwrap();
+    let run = async |spec| wait(Box::pin(assistant.dispatch_single("py", spec))).await.unwrap();
 
     let argv = ["sh", "-c", "cat; echo \"$NAME\" >&2; exit 7"].map(str::to_owned).to_vec();
     let stdin = Bytes::from_static(b"over stdin\n");

@@ -16,3 +16,4 @@ mod revocation;
 mod rotation;
 mod sandbox;
 mod tasks;
+mod terminals;

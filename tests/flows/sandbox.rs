@@ -251,6 +251,8 @@ impl RunningNode {
             }
         })
         .await;
+        // Closing is not enough: a process that another flow is just starting may have it open.
+        lock.unlock().expect("it is ours");
     }
 
     /// Stops the node in good order.

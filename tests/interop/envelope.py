@@ -31,6 +31,7 @@ class Kind(IntEnum):
     POLICY = 3
     FILE_OP = 4
     CONTROL = 5
+    INPUT = 6
 
 
 class Refusal(Exception):

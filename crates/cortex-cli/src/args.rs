@@ -8,6 +8,7 @@ pub(crate) mod invite;
 pub(crate) mod node;
 pub(crate) mod session;
 pub(crate) mod setup;
+pub(crate) mod shell;
 pub(crate) mod task;
 pub(crate) mod trust;
 pub(crate) mod value;
@@ -29,7 +30,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0 ok, 1 failed, 2 usage, 3 not allowed, 4 not found, 5 conflict,
   6 hub or node unavailable, 7 timeout, 130 interrupted.
-  exec and task wait: the remote code, 128+n for signal n, 255 for a failure of Cortex.
+  exec, shell and task wait: the remote code, 128+n for signal n, 255 for a failure of Cortex.
 
 Environment:
   CORTEX_HUB         URL of the hub
@@ -134,6 +135,12 @@ pub(crate) enum Command {
     Invite(invite::InviteCommand),
     /// Run a program on nodes.
     Exec(exec::ExecArgs),
+    /// Open a terminal on a node.
+    Shell(shell::ShellArgs),
+    /// Join a terminal that is open already.
+    Attach(shell::AttachArgs),
+    /// Say which nodes could take a task, and why the others cannot.
+    Explain(exec::ExplainArgs),
     /// Look at tasks, wait for them, cancel them.
     #[command(subcommand)]
     Task(task::TaskCommand),

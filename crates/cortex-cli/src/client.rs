@@ -12,6 +12,7 @@ pub(crate) mod renewal;
 pub(crate) mod retry;
 pub(crate) mod sse;
 pub(crate) mod stream;
+pub(crate) mod terminal;
 
 #[cfg(test)]
 mod tests;
@@ -251,7 +252,7 @@ impl Client {
 
     async fn good(&self, response: Response<Incoming>) -> Result<Response<Incoming>, CallError> {
         let status = response.status();
-        if status.is_success() {
+        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
         }
         let location = response.headers().get(http::header::LOCATION);

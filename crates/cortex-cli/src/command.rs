@@ -6,6 +6,7 @@ mod context;
 mod doctor;
 mod event;
 mod exec;
+mod explain;
 mod hub;
 mod invite;
 mod login;
@@ -14,6 +15,7 @@ pub(crate) mod node_run;
 pub(crate) mod serve;
 mod session;
 pub(crate) mod setup;
+mod shell;
 mod task;
 mod token;
 mod trust;
@@ -36,6 +38,9 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::Node(command) => node::run(program, command).await,
         Command::Invite(command) => invite::run(program, command).await,
         Command::Exec(args) => exec::run(program, args).await,
+        Command::Shell(args) => shell::run(program, args).await,
+        Command::Attach(args) => shell::attach(program, args).await,
+        Command::Explain(args) => explain::run(program, args).await,
         Command::Task(command) => task::run(program, command).await,
         Command::Session(command) => session::run(program, command).await,
         Command::Events(args) => event::run(program, args).await,

@@ -144,6 +144,11 @@ impl Failure {
         self.inner.exit
     }
 
+    /// The stable word for programs.
+    pub(crate) fn code(&self) -> &str {
+        &self.inner.code
+    }
+
     /// What happened.
     pub(crate) fn message(&self) -> &str {
         &self.inner.message

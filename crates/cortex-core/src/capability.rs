@@ -4,6 +4,7 @@
 //! wherever a statement comes in, and whatever passes is safe to store and to print.
 
 pub mod label;
+pub mod requirement;
 pub mod selector;
 pub(crate) mod text;
 
@@ -17,6 +18,9 @@ use crate::capability::text::is_inert;
 pub use label::Label;
 pub use label::LabelError;
 pub use label::check_labels;
+pub use requirement::Facts;
+pub use requirement::Requirement;
+pub use requirement::RequirementError;
 pub use selector::Selector;
 pub use selector::SelectorError;
 pub use selector::Term;

@@ -50,13 +50,15 @@ pub enum Kind {
     FileOp = 4,
     /// Control of the node itself.
     Control = 5,
+    /// Something for a running task: bytes, a terminal's size, the end of its input.
+    Input = 6,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Kind::Task, Kind::Cancel, Kind::Policy, Kind::FileOp, Kind::Control]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        let kinds =
+            [Kind::Task, Kind::Cancel, Kind::Policy, Kind::FileOp, Kind::Control, Kind::Input];
+        kinds.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

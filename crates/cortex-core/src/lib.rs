@@ -5,9 +5,9 @@
 //!
 //! Read in this order: [`id`] and [`error`], then [`task`] (the state machine that everything
 //! turns around), [`envelope`] (what is signed), [`ring`] and [`bundle`] (which keys count),
-//! [`policy`] (what may run), and the seams [`registry`], [`session`], [`mirror`] and [`skill`].
-//! [`memory`] has a strict backend for each seam; `contract` (feature of that name) has the suite
-//! that every backend passes.
+//! [`policy`] (what may run), [`placement`] (where it runs), and the seams [`registry`], [`session`],
+//! [`mirror`] and [`skill`]. [`memory`] has a strict backend for each seam; `contract` (feature of
+//! that name) has the suite that every backend passes.
 
 pub mod account;
 pub mod audit;
@@ -28,6 +28,7 @@ pub mod memory;
 pub mod mirror;
 pub mod node;
 pub mod path;
+pub mod placement;
 pub mod policy;
 pub mod proof;
 pub mod receipt;

@@ -19,6 +19,7 @@ pub use typed::TypedSkill;
 use crate::error::Result;
 use crate::id::SessionId;
 use crate::id::TaskId;
+use crate::task::Input;
 use crate::task::Outcome;
 use crate::task::Stream;
 
@@ -86,6 +87,14 @@ pub trait Console: Send + Sync + fmt::Debug {
     /// Notes that there was more on this stream than was written.
     fn cut(&self, stream: Stream);
 
+    /// Waits for what is put into the task next; for ever where nothing can be.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost where the future is dropped.
+    async fn input(&self) -> Input {
+        std::future::pending().await
+    }
+
     /// Resolves when the task is to stop, and says why; at once if it already is.
     async fn stopped(&self) -> StopReason;
 }
@@ -135,6 +144,12 @@ impl Invocation {
     /// Puts out one line of text on standard output.
     pub async fn line(&self, text: impl fmt::Display + Send) {
         self.write(Stream::Stdout, format!("{text}\n")).await;
+    }
+
+    /// Waits for what is put into the task next; for ever where its spec does not let it take
+    /// [any](crate::task::TaskSpec::takes_input). Who does not ask for it makes the sender wait.
+    pub async fn input(&self) -> Input {
+        self.console.input().await
     }
 
     /// Resolves when the task is to stop.

@@ -203,6 +203,7 @@ impl HubBuilder {
             dispatch,
             metrics,
             known: Default::default(),
+            screens: Default::default(),
             arrivals: sender,
             shutdown: shutdown.clone(),
             work: work.clone(),

@@ -6,6 +6,7 @@
 
 mod access;
 mod cancel;
+mod input;
 mod open;
 mod reconcile;
 mod settle;
@@ -35,6 +36,7 @@ pub(crate) use submit::Submission;
 use crate::accounts::Accounts;
 use crate::clock;
 use crate::config::Limits;
+use crate::dispatch::input::Inputs;
 use crate::dispatch::open::Open;
 use crate::feed::Change;
 use crate::feed::Feed;
@@ -54,6 +56,7 @@ pub(crate) struct Dispatch {
     metrics: Metrics,
     limits: Limits,
     open: Open,
+    inputs: Inputs,
 }
 
 impl Dispatch {
@@ -70,7 +73,9 @@ impl Dispatch {
         limits: Limits,
     ) -> Result<Self> {
         let open = Open::default();
-        let dispatch = Self { hub, store, registry, accounts, links, feed, metrics, limits, open };
+        let inputs = Inputs::default();
+        let dispatch =
+            Self { hub, store, registry, accounts, links, feed, metrics, limits, open, inputs };
         let deadline = clock::now() + dispatch.limits.restart_grace();
         for task in dispatch.store.tasks(TaskFilter::open()).await? {
             if let Some(node) = task.node {
@@ -126,6 +131,7 @@ impl Dispatch {
         for task in &appended.tasks {
             self.open.update(task);
             if task.state.is_end() {
+                self.inputs.forget(task.id);
                 self.metrics.tasks_ended.inc();
                 if let Some(ended) = task.ended_at {
                     self.metrics.task_seconds.observe(ended.since(task.created_at).as_secs_f64());

@@ -4,8 +4,10 @@
 mod admission;
 mod audit;
 mod enforce;
+mod explain;
 mod follow;
 mod grants;
+mod input;
 mod invites;
 mod log;
 mod nodes;
@@ -17,6 +19,7 @@ mod rotation;
 mod sessions;
 mod streams;
 mod tasks;
+mod terminal;
 
 use std::sync::Arc;
 
@@ -38,9 +41,11 @@ pub(crate) use admission::Applicant;
 pub(crate) use admission::MAX_VERSION;
 pub(crate) use admission::NodeToken;
 pub use audit::AuditReader;
+pub use explain::Fitness;
 pub use follow::Follow;
 pub use follow::OutputCursor;
 pub use follow::OutputFollower;
+pub use input::Keyboard;
 pub use invites::InviteDraft;
 pub use invites::IssuedInvite;
 pub use log::LogReader;
@@ -53,6 +58,9 @@ pub(crate) use streams::Opened;
 pub(crate) use streams::Registration;
 pub(crate) use streams::StreamClaim;
 pub use tasks::TaskDraft;
+pub use terminal::Attached;
+pub use terminal::TerminalReader;
+pub use terminal::TerminalStep;
 
 use crate::accounts::Accounts;
 use crate::config::HubConfig;
@@ -92,6 +100,7 @@ pub(crate) struct Inner {
     pub(crate) dispatch: Dispatch,
     pub(crate) metrics: Metrics,
     pub(crate) known: sessions::Known,
+    pub(crate) screens: terminal::Screens,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) work: TaskTracker,

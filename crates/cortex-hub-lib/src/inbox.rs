@@ -114,6 +114,7 @@ async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {
             let acks = hub.dispatch().settle(&node, reports).await?;
             acknowledge(link, acks).await?;
         }
+        Up::Given(acks) => hub.dispatch().input_given(node.id, &acks),
         Up::Adopted(serial) => link.adopt(serial),
         Up::Leaving(reason) => {
             tracing::info!(node = %node.id, reason = %reason.escape_debug(), "node leaves");

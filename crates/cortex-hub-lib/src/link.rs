@@ -21,6 +21,7 @@ use cortex_core::node::Node;
 use cortex_core::report::Ack;
 use cortex_core::report::KnownAttempt;
 use cortex_core::report::Report;
+use cortex_core::task::Input;
 use cortex_core::task::Task;
 use cortex_core::timestamp::Timestamp;
 use tokio::sync::mpsc;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use takeovers::Takeovers;
 
-/// What goes down a link. Tasks and cancels are signed where they are written to the stream.
+/// What goes down a link. Tasks, cancels and input are signed where they are written to the stream.
 #[derive(Debug, Clone)]
 pub(crate) enum Down {
     /// Run this task's current attempt.
@@ -44,6 +45,19 @@ pub(crate) enum Down {
         /// Why.
         reason: String,
     },
+    /// Put this into an attempt.
+    Input {
+        /// The session of the task.
+        session: SessionId,
+        /// The task.
+        task: TaskId,
+        /// Its attempt.
+        attempt: u32,
+        /// The input's number.
+        number: u64,
+        /// The input.
+        input: Input,
+    },
     /// These reports are stored.
     Acks(Vec<Ack>),
 }
@@ -55,6 +69,8 @@ pub(crate) enum Up {
     Inventory(Vec<KnownAttempt>),
     /// News of tasks.
     Reports(Vec<Report>),
+    /// Attempts have got their input up to these numbers.
+    Given(Vec<Ack>),
     /// The node trusts what the bundle of this serial says.
     Adopted(u64),
     /// The node leaves on purpose.

@@ -9,6 +9,7 @@ mod authority;
 mod console;
 mod drain;
 mod guard;
+mod input;
 mod journal;
 mod leftover;
 mod measure;
@@ -26,6 +27,7 @@ use cortex_core::Result;
 use cortex_core::bundle::Bundle;
 use cortex_core::receipt::Output;
 use cortex_core::skill::StopReason;
+use cortex_core::task::Input;
 use cortex_core::task::Outcome;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
@@ -43,7 +45,6 @@ use crate::uplink::ControlOrder;
 use crate::uplink::Downlink;
 use crate::uplink::Outbox;
 use crate::uplink::Sealed;
-use crate::uplink::SealedBundle;
 
 pub(crate) use authority::Authority;
 pub(crate) use drain::Drained;
@@ -57,6 +58,8 @@ use drain::drained;
 use guard::Guard;
 use guard::Order;
 use guard::Ruling;
+use input::InputQueue;
+use input::Offer;
 use journal::Journal;
 use journal::Recovered;
 use place::Place;
@@ -95,13 +98,20 @@ pub(crate) struct Runner {
     trusted: watch::Sender<Option<Arc<Bundle>>>,
     sandbox: Sandbox,
     floor: Arc<Floor>,
-    attempts: HashMap<AttemptKey, watch::Sender<Option<StopReason>>>,
+    attempts: HashMap<AttemptKey, Handle>,
     tasks: JoinSet<AttemptKey>,
     places: Arc<Semaphore>,
     most: usize,
     leaving: bool,
     /// The hub has removed the node, and said so with its signature.
     removed: bool,
+}
+
+/// The runner's hold on an attempt that has not ended.
+#[derive(Debug)]
+struct Handle {
+    stop: watch::Sender<Option<StopReason>>,
+    input: Arc<InputQueue>,
 }
 
 impl Runner {
@@ -243,10 +253,11 @@ impl Runner {
                 }
                 let written = self.floor.journal.accept(key, epoch, sequence, mandate);
                 let (stop, stopped) = watch::channel(None);
-                self.attempts.insert(key, stop);
+                let input = Arc::<InputQueue>::default();
+                self.attempts.insert(key, Handle { stop, input: Arc::clone(&input) });
                 let place = Place::reserve(&self.places);
                 let stop = Stop::new(stopped);
-                let attempt = Attempt { key, mandate, order: *order, stop, place };
+                let attempt = Attempt { key, mandate, order: *order, stop, input, place };
                 let floor = Arc::clone(&self.floor);
                 self.tasks.spawn(async move {
                     attempt.run(&floor, written).await;
@@ -254,12 +265,13 @@ impl Runner {
                 });
             }
             Ruling::Obey(Order::Cancel { key, reason }) => match self.attempts.get(&key) {
-                Some(stop) => {
+                Some(handle) => {
                     tracing::info!(task = %key.task, reason, "cancel");
-                    ask_to_stop(stop, StopReason::Cancel);
+                    ask_to_stop(&handle.stop, StopReason::Cancel);
                 }
                 None => self.floor.outbox.repeat(key),
             },
+            Ruling::Obey(Order::Input { key, number, input }) => self.pass_on(key, number, input),
             Ruling::Obey(Order::Adopt(policy)) => self.sandbox.adopt(policy),
             Ruling::Obey(Order::Trust(bundle)) => {
                 self.trust(&bundle);
@@ -275,36 +287,24 @@ impl Runner {
         }
     }
 
-    /// Trusts what a bundle says, and keeps it. Says whether the bundle was taken.
-    ///
-    /// The few milliseconds of writing are waited for: what follows may be signed with a new key.
-    fn trust(&mut self, sealed: &SealedBundle) -> bool {
-        match self.guard.trust(sealed) {
-            Ok(None) => {}
-            Ok(Some(bundle)) => {
-                let serial = bundle.serial;
-                match self.floor.identity.keep_bundle(&sealed.bundle, &sealed.signature) {
-                    Ok(()) => {
-                        tracing::info!(serial, "the hub's keys have changed");
-                        self.trusted.send_replace(Some(bundle));
-                    }
-                    // The hub is not told that the node has it, and waits or sends it again.
-                    Err(error) => tracing::error!(serial, %error, "a trust bundle is not kept"),
-                }
-            }
-            Err(refusal) => {
-                tracing::error!(%refusal, "a trust bundle is refused");
-                return false;
+    /// Puts an input before its attempt. What comes for one that has ended is of no use any more.
+    fn pass_on(&self, key: AttemptKey, number: u64, input: Input) {
+        let Some(handle) = self.attempts.get(&key) else { return };
+        match handle.input.offer(number, input) {
+            Offer::Taken => {}
+            // Its acknowledgement was lost with an earlier stream.
+            Offer::Known { given } => self.floor.outbox.input_given(key, given),
+            Offer::Full => {
+                tracing::warn!(task = %key.task, "the hub sends more input than was agreed");
             }
         }
-        true
     }
 
     /// Ends everything at once; of a node that was removed, nothing is left after that.
     fn obey_control(&mut self, order: &ControlOrder) {
         tracing::warn!(act = ?order.act, reason = order.reason, "the hub ends this node's work");
-        for stop in self.attempts.values() {
-            ask_to_stop(stop, StopReason::Revoked);
+        for handle in self.attempts.values() {
+            ask_to_stop(&handle.stop, StopReason::Revoked);
         }
         self.removed |= order.act == ControlAct::Deregister;
     }

@@ -6,12 +6,14 @@ pub mod bundle;
 mod capability;
 mod control;
 mod health;
+mod input;
 pub mod policy;
 mod report;
 mod task;
 
 pub use control::ControlAct;
 pub use control::ControlOrder;
+pub use input::InputOrder;
 pub use report::parse_ack;
 pub use report::parse_attempt;
 pub use report::parse_report;

@@ -8,6 +8,12 @@ pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 /// The most bytes of output that one report carries.
 pub const MAX_OUTPUT_BYTES: usize = 256 << 10;
 
+/// The most bytes that one input of a running task carries.
+pub const MAX_INPUT_BYTES: usize = 16 << 10;
+
+/// The most input of one attempt that may wait for it, in bytes; a node takes no more.
+pub const MAX_WAITING_INPUT_BYTES: usize = 256 << 10;
+
 /// The most reports that one batch carries.
 pub const MAX_BATCH_REPORTS: usize = 256;
 

@@ -8,6 +8,46 @@ use crate::args::HELP;
 use crate::args::value;
 use crate::args::value::Pair;
 
+/// Where a task may run, where that is left to the hub.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ChoiceArgs {
+    /// One of these nodes, the first that can take it now: names or ids with commas between them.
+    /// With --require or --any, these say where it goes otherwise.
+    #[arg(long, value_name = "NODE,…", value_delimiter = ',')]
+    pub(crate) first_of: Vec<String>,
+    /// A node that fits, e.g. 'os == "linux" && gpu.memory >= 16GiB && "browser" in skills'.
+    #[arg(long, value_name = "EXPR", conflicts_with = "any")]
+    pub(crate) require: Option<String>,
+    /// Any node of the session.
+    #[arg(long)]
+    pub(crate) any: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli explain                                   which nodes could take a task now
+  cortex-cli explain --require gpu.memory>=16GiB       and which of them this one
+  cortex-cli explain build-1 --skill browser
+"
+)]
+pub(crate) struct ExplainArgs {
+    /// The node, by name or id. [default: all of the session]
+    #[arg(value_name = "NODE", conflicts_with_all = ["first_of", "require", "any"])]
+    pub(crate) node: Option<String>,
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+    /// The task calls this skill.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) skill: Option<String>,
+    /// Session that the task would belong to. [default: your default session]
+    #[arg(long, value_name = "SESSION", default_value = "default", hide_default_value = true)]
+    pub(crate) session: String,
+}
+
 /// `exec`.
 #[derive(Debug, Clone, Args)]
 #[command(
@@ -18,6 +58,8 @@ Examples:
   cortex-cli exec build-1 build-2 --timeout 10m -- make check
   cortex-cli exec lab-1 --detach -o json -- ./long.sh
   cortex-cli exec lab-1 --stdin -- sh -s < setup.sh
+  cortex-cli exec --first-of gpu-1,gpu-2 --any -- ./train
+  cortex-cli exec --require gpu.memory>=16GiB -- ./train
 ",
     after_help = "\
 Ctrl-C cancels the task on the node and waits for its end; a second Ctrl-C leaves it to itself
@@ -26,8 +68,14 @@ and prints its id. If this program is killed or the connection is lost, the task
 pub(crate) struct ExecArgs {
     /// The nodes, by name or id. With several, lines are prefixed with the node's name and the
     /// exit code is the highest.
-    #[arg(value_name = "NODE", required = true)]
+    #[arg(
+        value_name = "NODE",
+        required_unless_present_any = ["first_of", "require", "any"],
+        conflicts_with_all = ["first_of", "require", "any"]
+    )]
     pub(crate) nodes: Vec<String>,
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
     /// Session that the task belongs to. [default: your default session]
     #[arg(long, value_name = "SESSION", default_value = "default", hide_default_value = true)]
     pub(crate) session: String,

@@ -61,6 +61,8 @@ fn exec_needs_a_node_and_a_program() {
         "cortex-cli exec a",
         "cortex-cli exec -- ls",
         "cortex-cli exec a ls -la",
+        "cortex-cli exec a --any -- ls",
+        "cortex-cli exec --require label.x --any -- ls",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }
@@ -120,6 +122,14 @@ fn names_that_scripts_use_stay() {
         "cortex-cli session detach ses_1 a b",
         "cortex-cli session close ses_1",
         "cortex-cli exec a --session ses_1 --line --stdin --queue -- echo",
+        "cortex-cli shell a --session ses_1 -e K=v --cwd /x -- top",
+        "cortex-cli attach tsk_1 --read-only",
+        "cortex-cli exec --require 'os == \"linux\"' -- ls",
+        "cortex-cli exec --any -- ls",
+        "cortex-cli exec --first-of a,b --require 'label.x' -- ls",
+        "cortex-cli explain",
+        "cortex-cli explain a --skill browser --session s",
+        "cortex-cli explain --first-of a,b --any",
         "cortex-cli task list --session s --node n --open --limit 5",
         "cortex-cli task show tsk_1",
         "cortex-cli task logs tsk_1 -f --since 1-2",

@@ -89,7 +89,7 @@ impl Connection {
             http1::handshake(io).await.map_err(|error| Lost::Broken(error.to_string()))?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 // The request that waits on it gets the same error.
                 tracing::debug!(%error, "connection to the hub ended");
             }

@@ -180,7 +180,7 @@ async fn read(open: &mut Open, ready: &mut VecDeque<Event>) -> Result<(), String
 }
 
 /// Whether a later try may do better.
-fn may_pass(error: &CallError) -> bool {
+pub(crate) fn may_pass(error: &CallError) -> bool {
     match error {
         CallError::Lost(Lost::Connect(_) | Lost::Broken(_)) => true,
         CallError::Lost(Lost::Tls(_)) => false,

@@ -69,6 +69,9 @@ fn request(args: &ExecArgs) -> Result<DispatchRequest> {
         stdin,
         timeout_ms: args.timeout.map(value::millis),
         queue: args.queue,
+        first_of: args.choice.first_of.clone(),
+        require: args.choice.require.clone(),
+        any: args.choice.any,
         ..DispatchRequest::default()
     })
 }
@@ -85,9 +88,17 @@ fn read_stdin() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The call that submits the task for `node`. Repeating it makes no second task.
-fn dispatch(args: &ExecArgs, request: &DispatchRequest, node: &str) -> Result<Call> {
-    let request = DispatchRequest { node: Some(node.to_owned()), ..request.clone() };
+/// One place for each task: the nodes that were named, or one that the hub chooses.
+fn places(args: &ExecArgs) -> Vec<Option<String>> {
+    match args.nodes.is_empty() {
+        true => vec![None],
+        false => args.nodes.iter().cloned().map(Some).collect(),
+    }
+}
+
+/// The call that submits the task for a place. Repeating it makes no second task.
+fn dispatch(args: &ExecArgs, request: &DispatchRequest, node: Option<&str>) -> Result<Call> {
+    let request = DispatchRequest { node: node.map(ToOwned::to_owned), ..request.clone() };
     let route = Route::new("/api/sessions").segment(&args.session).segment("dispatch");
     let key = uuid::Uuid::new_v4().simple().to_string();
     Ok(Call::post(route, &request)?.header("idempotency-key", &key))
@@ -102,19 +113,21 @@ async fn detach(
 ) -> Result<Exit> {
     let mut tasks: Vec<TaskInfo> = Vec::new();
     let mut failed = None;
-    for node in &args.nodes {
-        match client.answer(dispatch(args, request, node)?).await {
-            Ok(task) => tasks.push(task),
+    for node in places(args) {
+        match (client.answer(dispatch(args, request, node.as_deref())?).await, node) {
+            (Ok(task), _) => tasks.push(task),
             // What is submitted must be told, whatever comes after it.
-            Err(failure) if args.nodes.len() > 1 => failed = Some(failure.context(node)),
-            Err(failure) => return Err(failure),
+            (Err(failure), Some(node)) if args.nodes.len() > 1 => {
+                failed = Some(failure.context(node));
+            }
+            (Err(failure), _) => return Err(failure),
         }
         if failed.is_some() {
             break;
         }
     }
     match (program.output.is_json(), tasks.as_slice()) {
-        (true, [task]) if args.nodes.len() == 1 => program.output.document(task)?,
+        (true, [task]) if args.nodes.len() <= 1 => program.output.document(task)?,
         (true, _) => print_page(program, tasks)?,
         (false, tasks) => {
             let ids: String = tasks.iter().map(|task| format!("{}\n", task.id)).collect();
@@ -142,11 +155,13 @@ async fn attend(
         Failure::new(ErrorKind::Internal, format!("cannot catch Ctrl-C: {error}"))
     })?;
     let (counter, count) = watch::channel(0_u8);
-    let sink = RefCell::new(Sink::new(program.output.format(), &args.nodes));
-    let mut attended = Vec::with_capacity(args.nodes.len());
-    for (index, node) in args.nodes.iter().enumerate() {
-        let call = dispatch(args, request, node)?;
-        let node = (args.nodes.len() > 1).then(|| node.clone());
+    let places = places(args);
+    let names: Vec<String> = places.iter().cloned().map(Option::unwrap_or_default).collect();
+    let sink = RefCell::new(Sink::new(program.output.format(), &names));
+    let mut attended = Vec::with_capacity(places.len());
+    for (index, node) in places.into_iter().enumerate() {
+        let call = dispatch(args, request, node.as_deref())?;
+        let node = node.filter(|_| args.nodes.len() > 1);
         attended.push(Attended::new(client.another(), call, index, node));
     }
     let running = attended.iter_mut().map(|task| task.run(program, &sink, count.clone()));

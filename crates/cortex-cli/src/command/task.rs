@@ -120,6 +120,8 @@ async fn logs(program: &Program, args: &LogsArgs) -> Result<()> {
             Follow::Output { channel, offset, data } => match is_format {
                 Format::Json => keep(&mut kept, channel, &data)?,
                 Format::Jsonl => print_line(&task.id, channel, offset, &data)?,
+                // A terminal's changes of size are for programs.
+                Format::Table | Format::Name if task.terminal && channel == Channel::Stderr => {}
                 Format::Table | Format::Name => exec::print(channel, &data)?,
             },
         }

@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod node;
+mod placement;
 mod session;
 mod task;
 mod trust;

@@ -7,4 +7,5 @@ mod kill;
 mod presence;
 mod rig;
 mod secrets;
+mod shell;
 mod work;

@@ -81,6 +81,8 @@ actions! {
     TaskSubmit = "task.submit",
     /// A task's end was asked for.
     TaskCancel = "task.cancel",
+    /// Something was put into a running task, or a terminal was opened to type into.
+    TaskInput = "task.input",
     /// An API token was made.
     TokenCreate = "token.create",
     /// An API token was made useless.

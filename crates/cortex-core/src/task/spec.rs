@@ -7,8 +7,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::capability::Selector;
+use super::Target;
+use super::target::MAX_NAMED_NODES;
 use crate::id::NodeId;
+
+use super::Terminal;
+use super::terminal::MAX_SIDE;
 
 /// All arguments and environment variables together, in bytes.
 pub const MAX_ARG_BYTES: usize = 1 << 20;
@@ -57,7 +61,8 @@ pub enum Work {
     },
 }
 
-/// A program to run: either an argument vector, or a line for a shell.
+/// A program to run: either an argument vector, or a line for a shell; in a terminal, the node's own
+/// shell where neither is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ShellWork {
     /// Program and arguments; nothing interprets them. Empty if `line` is given.
@@ -72,22 +77,15 @@ pub struct ShellWork {
     /// Variables set on top of the node's environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Bytes for standard input, which is closed after them.
+    /// Bytes for standard input, which is closed after them unless it is to stay open.
     #[serde(default, with = "crate::base64_bytes", skip_serializing_if = "Bytes::is_empty")]
     pub stdin: Bytes,
-}
-
-/// Where a task may run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// Any node that is attached to the session.
-    #[default]
-    Any,
-    /// This node.
-    Node(NodeId),
-    /// Any attached node with these labels.
-    Labels(Selector),
+    /// Standard input stays open for what is sent to the running task.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open_stdin: bool,
+    /// The program runs in a terminal: standard input, output and error are this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Terminal>,
 }
 
 /// Why a spec cannot be right.
@@ -95,7 +93,9 @@ pub enum Target {
 #[non_exhaustive]
 pub enum SpecError {
     /// Neither or both of argument vector and line.
-    #[error("give either \"argv\" with at least the program, or \"line\"")]
+    #[error(
+        "give either \"argv\" with at least the program, or \"line\"; neither only in a terminal"
+    )]
     Command,
     /// A text has a NUL byte, which no operating system takes.
     #[error("{0} has a NUL byte")]
@@ -109,9 +109,26 @@ pub enum SpecError {
     /// Standard input is too long.
     #[error("stdin takes {0} bytes, at most {MAX_STDIN_BYTES} are possible")]
     Stdin(usize),
+    /// A terminal has no standard input of its own.
+    #[error("a terminal takes no \"stdin\": send what is to be typed as input")]
+    TerminalStdin,
+    /// A terminal's size cannot be.
+    #[error("a terminal has 1 to {MAX_SIDE} columns and rows, not {cols}x{rows}")]
+    Window {
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// A terminal's kind is no name of one.
+    #[error("{0:?} is no kind of terminal: up to 64 letters, digits and -_.+")]
+    Term(String),
     /// A time limit of zero or over 30 days.
     #[error("the time limit must be between 1 ms and 30 days")]
     Timeout,
+    /// The nodes in order of preference are none, too many, or one of them twice.
+    #[error("name 1 to {MAX_NAMED_NODES} nodes in order of preference, each once")]
+    Nodes,
     /// A skill's name is empty or too long.
     #[error("a skill's name has 1 to 64 characters")]
     Skill,
@@ -151,6 +168,21 @@ impl TaskSpec {
         self
     }
 
+    /// The terminal that it runs in.
+    #[must_use]
+    pub fn terminal(&self) -> Option<&Terminal> {
+        match &self.work {
+            Work::Shell(work) => work.terminal.as_ref(),
+            Work::Skill { .. } => None,
+        }
+    }
+
+    /// Whether something can be put into it while it runs.
+    #[must_use]
+    pub fn takes_input(&self) -> bool {
+        matches!(&self.work, Work::Shell(work) if work.open_stdin || work.terminal.is_some())
+    }
+
     /// Checks everything that can be checked without knowing the node.
     ///
     /// # Errors
@@ -160,6 +192,7 @@ impl TaskSpec {
         if self.timeout.is_some_and(|limit| !in_range(limit)) || self.grace > MAX_TIMEOUT {
             return Err(SpecError::Timeout);
         }
+        self.target.check()?;
         match &self.work {
             Work::Shell(shell) => shell.check(),
             Work::Skill { name, .. } if name.is_empty() || name.len() > 64 => Err(SpecError::Skill),
@@ -172,8 +205,16 @@ impl ShellWork {
     fn check(&self) -> Result<(), SpecError> {
         let has_program = self.argv.first().is_some_and(|program| !program.is_empty());
         let has_line = self.line.as_ref().is_some_and(|line| !line.trim().is_empty());
-        if has_program == has_line || (self.line.is_some() && !self.argv.is_empty()) {
+        let is_own_shell = self.terminal.is_some() && self.argv.is_empty() && self.line.is_none();
+        let is_both = self.line.is_some() && !self.argv.is_empty();
+        if !is_own_shell && (has_program == has_line || is_both) {
             return Err(SpecError::Command);
+        }
+        if let Some(terminal) = &self.terminal {
+            terminal.check()?;
+            if !self.stdin.is_empty() {
+                return Err(SpecError::TerminalStdin);
+            }
         }
         let has_nul = |text: &String| text.contains('\0');
         if self.argv.iter().chain(&self.line).any(has_nul) {
@@ -265,6 +306,27 @@ mod tests {
         assert_eq!(shell(|w| w.argv.clear()), Err(SpecError::Command));
         assert_eq!(shell(|w| w.line = Some("ls".into())), Err(SpecError::Command));
         assert_eq!(shell(|w| w.argv[0].clear()), Err(SpecError::Command));
+    }
+
+    #[test]
+    fn in_a_terminal_the_nodes_own_shell_is_the_program_where_none_is_given() {
+        let terminal = |w: &mut ShellWork| w.terminal = Some(Terminal::default());
+        assert_eq!(shell(terminal), Ok(()));
+        let own = |w: &mut ShellWork| {
+            terminal(w);
+            w.argv.clear();
+        };
+        assert_eq!(shell(own), Ok(()));
+        let empty = shell(|w| {
+            own(w);
+            w.line = Some(String::new());
+        });
+        assert_eq!(empty, Err(SpecError::Command));
+        let fed = shell(|w| {
+            terminal(w);
+            w.stdin = Bytes::from_static(b"x");
+        });
+        assert_eq!(fed, Err(SpecError::TerminalStdin));
     }
 
     #[test]

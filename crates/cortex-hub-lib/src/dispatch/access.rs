@@ -1,6 +1,7 @@
 //! Whose tasks may be on which nodes: asked before a task is sent, and again when that changes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cortex_core::ErrorKind;
 use cortex_core::Result;
@@ -8,6 +9,7 @@ use cortex_core::account::Principal;
 use cortex_core::id::NodeId;
 use cortex_core::id::UserId;
 use cortex_core::node::Node;
+use cortex_core::placement::Candidate;
 use cortex_core::session::Session;
 use cortex_core::task::State;
 use cortex_core::task::Target;
@@ -15,7 +17,6 @@ use cortex_core::task::Task;
 
 use super::Dispatch;
 use crate::accounts::Standing;
-use crate::placement::Candidate;
 
 /// Why a task may not go on; nothing where it may.
 ///
@@ -41,15 +42,23 @@ impl Dispatch {
         target: &Target,
         by: &Principal,
     ) -> Result<Vec<Candidate>> {
-        let wanted = |node: &&NodeId| match target {
-            Target::Node(only) => *node == only,
-            _ => true,
-        };
+        let wanted = |node: &&NodeId| !target.is_closed() || target.named().contains(node);
         let mut candidates = Vec::new();
         for node in session.nodes.iter().filter(wanted) {
             candidates.push(self.candidate(*node, by).await?);
         }
         Ok(candidates)
+    }
+
+    /// What is known of a node live, and whether `by` may use it.
+    pub(crate) async fn candidate(&self, id: NodeId, by: &Principal) -> Result<Candidate> {
+        let (node, online) = match self.links.get(id) {
+            Some(link) => (Some(link.node()), link.is_live()),
+            None => (self.node(id).await?.map(Arc::new), false),
+        };
+        let allowed = node.as_ref().is_none_or(|node| by.hold_of(node).is_some());
+        // Which mirrors are fresh is not known here yet.
+        Ok(Candidate { id, node, allowed, online, near: false, load: self.load_of(id) })
     }
 
     /// Whether a user may not use a node any more; of one that is not there, nobody needs to know.
@@ -117,37 +126,6 @@ impl Dispatch {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    async fn candidate(&self, id: NodeId, by: &Principal) -> Result<Candidate> {
-        let load = self.load_of(id);
-        let Some(link) = self.links.get(id) else {
-            let node = self.node(id).await?;
-            return Ok(Candidate {
-                node: id,
-                name: node.as_ref().map_or_else(|| id.to_string(), |node| node.name.clone()),
-                allowed: node.as_ref().is_none_or(|node| by.hold_of(node).is_some()),
-                labels: node.map(|node| node.labels).unwrap_or_default(),
-                online: false,
-                cordoned: false,
-                skills: Vec::new(),
-                load,
-            });
-        };
-        let node = link.node();
-        let capabilities = node.capabilities.as_ref();
-        Ok(Candidate {
-            node: id,
-            name: node.name.clone(),
-            allowed: by.hold_of(&node).is_some(),
-            labels: node.labels.clone(),
-            online: link.is_live(),
-            cordoned: node.cordoned,
-            skills: capabilities
-                .map(|known| known.skills.iter().map(|skill| skill.name.clone()).collect())
-                .unwrap_or_default(),
-            load,
-        })
     }
 }
 

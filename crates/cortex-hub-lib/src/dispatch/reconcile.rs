@@ -73,6 +73,7 @@ impl Dispatch {
                 Step::Stop(task, attempt) => self.stop(node, task, attempt),
             }
         }
+        self.send_inputs_again(node);
         self.place_all_queued().await;
     }
 }

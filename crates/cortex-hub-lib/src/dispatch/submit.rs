@@ -14,7 +14,6 @@ use cortex_core::session::Happening;
 use cortex_core::session::Session;
 use cortex_core::session::SessionStatus;
 use cortex_core::task::Outcome;
-use cortex_core::task::Target;
 use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
 use cortex_core::task::TaskSpec;
@@ -63,7 +62,7 @@ impl Dispatch {
         }
         self.check_quota(by.user)?;
         let candidates = self.candidates(session, &spec.target, &by).await?;
-        let node = match placement::choose(&spec, &candidates) {
+        let node = match placement::choose(id, &spec, &candidates) {
             Ok(node) => Some(node),
             Err(Unplaced::Offline { .. } | Unplaced::Cordoned { .. }) if spec.queue => None,
             Err(reason) => return Err(refuse(&reason)),
@@ -127,7 +126,7 @@ impl Dispatch {
     ) -> Result<()> {
         let by = self.user_of(task).await?;
         let candidates = self.candidates(session, &task.spec.target, &by).await?;
-        let event = match placement::choose(&task.spec, &candidates) {
+        let event = match placement::choose(task.id, &task.spec, &candidates) {
             Ok(node) => TaskEvent::Assigned { attempt: task.attempt + 1, node },
             Err(reason) => {
                 let Some(message) = last_word(task, &reason, now) else { return Ok(()) };
@@ -156,8 +155,7 @@ impl Dispatch {
 
 /// What a queued task ends with for which no node was found; nothing if it may wait on.
 fn last_word(task: &Task, reason: &Unplaced, now: Timestamp) -> Option<String> {
-    let is_hopeless =
-        matches!(reason, Unplaced::Withdrawn { .. }) && matches!(task.spec.target, Target::Node(_));
+    let is_hopeless = matches!(reason, Unplaced::Withdrawn { .. }) && task.spec.target.is_closed();
     if is_hopeless {
         return Some(reason.to_string());
     }
@@ -181,7 +179,11 @@ fn refuse(reason: &Unplaced) -> Error {
             "node_not_shared",
             "ask its owner, or detach it: cortex-cli session detach SESSION NODE",
         ),
-        Unplaced::Unfit(_) => (ErrorKind::Precondition, "no_fitting_node", "cortex-cli node list"),
+        Unplaced::Unfit(_) => (
+            ErrorKind::Precondition,
+            "no_fitting_node",
+            "ask for all reasons: cortex-cli explain, with the same options",
+        ),
         Unplaced::Offline { .. } => (
             ErrorKind::Unavailable,
             "node_offline",

@@ -36,6 +36,7 @@ impl Dispatch {
                 self.end_all(node, "the node was away for too long", now).await;
             }
         }
+        self.send_waiting_inputs();
         self.place_all_queued().await;
     }
 

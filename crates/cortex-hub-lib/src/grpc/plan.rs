@@ -1,4 +1,4 @@
-//! What is signed for nodes: the policy, and tasks and cancels planned against it.
+//! What is signed for nodes: the policy, tasks and cancels planned against it, input.
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use cortex_core::timestamp::Timestamp;
 use cortex_proto::convert::CancelOrder;
 use cortex_proto::convert::ControlAct;
 use cortex_proto::convert::ControlOrder;
+use cortex_proto::convert::InputOrder;
 use cortex_proto::convert::TaskOrder;
 use cortex_proto::convert::bundle;
 use cortex_proto::convert::policy;
@@ -133,6 +134,13 @@ impl Plan {
                 let subject = Subject { kind: Kind::Cancel, session, task, attempt, payload_type };
                 let order = CancelOrder { task, reason };
                 let payload = v1::CancelRequest::from(order).encode_to_vec().into();
+                Body::Signed(self.sign(signer, at, &subject, payload, now))
+            }
+            Down::Input { session, task, attempt, number, input } => {
+                let payload_type = InputOrder::TYPE;
+                let subject = Subject { kind: Kind::Input, session, task, attempt, payload_type };
+                let order = InputOrder { task, number, input };
+                let payload = v1::TaskInput::from(order).encode_to_vec().into();
                 Body::Signed(self.sign(signer, at, &subject, payload, now))
             }
             Down::Acks(acks) => {

@@ -6,6 +6,7 @@ use cortex_core::id::BootId;
 use cortex_core::proof::CHALLENGE_LEN;
 use cortex_core::report::Report;
 use cortex_proto::convert::ConvertError;
+use cortex_proto::convert::parse_ack;
 use cortex_proto::convert::parse_attempt;
 use cortex_proto::convert::parse_report;
 use cortex_proto::limits::MAX_BATCH_REPORTS;
@@ -49,6 +50,10 @@ pub(super) fn parse(message: v1::NodeMessage) -> Result<Option<Up>, ConvertError
         Body::Inventory(inventory) => {
             let known: Result<_, _> = inventory.attempts.iter().map(parse_attempt).collect();
             Some(Up::Inventory(known?))
+        }
+        Body::InputAck(acks) => {
+            let given: Result<_, _> = acks.attempts.iter().map(parse_ack).collect();
+            Some(Up::Given(given?))
         }
         Body::Adopted(adopted) => Some(Up::Adopted(adopted.serial)),
         Body::Leaving(leaving) => Some(Up::Leaving(leaving.reason)),

@@ -7,9 +7,11 @@ use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
 use cortex_core::id::TaskId;
+use cortex_core::session::SessionStore;
 use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::Hub;
 use crate::feed::TaskTopic;
@@ -63,17 +65,24 @@ pub enum Follow {
 /// Reads a task's output as it comes, each byte once.
 #[derive(Debug)]
 pub struct OutputFollower {
-    hub: Hub,
-    id: TaskId,
+    tail: Tail,
     cursor: OutputCursor,
+    is_finished: bool,
+}
+
+/// A task that is read while it runs, or after.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    id: TaskId,
+    sessions: Arc<dyn SessionStore>,
+    shutdown: CancellationToken,
     source: Source,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Source {
     Live { topic: Arc<TaskTopic>, bell: watch::Receiver<Arc<Task>> },
     Stored(Arc<Task>),
-    Finished,
 }
 
 impl Hub {
@@ -87,6 +96,11 @@ impl Hub {
         id: TaskId,
         from: OutputCursor,
     ) -> Result<OutputFollower> {
+        let tail = self.tail(who, id).await?;
+        Ok(OutputFollower { tail, cursor: from, is_finished: false })
+    }
+
+    pub(super) async fn tail(&self, who: &Principal, id: TaskId) -> Result<Tail> {
         // The topic first: a task that ends in between is still read to its end.
         let topic = self.inner.dispatch.topic(id);
         let task = self.find_task(who, id, Scope::Read).await?;
@@ -94,7 +108,42 @@ impl Hub {
             Some(topic) => Source::Live { bell: topic.bell(), topic },
             None => Source::Stored(task),
         };
-        Ok(OutputFollower { hub: self.clone(), id, cursor: from, source })
+        let sessions = Arc::clone(&self.inner.sessions);
+        Ok(Tail { id, sessions, shutdown: self.shutdown_token(), source })
+    }
+}
+
+impl Tail {
+    /// The task as it stands. What [`Self::moved`] waits for counts from here.
+    pub(super) fn task(&mut self) -> Arc<Task> {
+        match &mut self.source {
+            Source::Live { topic, bell } => {
+                bell.borrow_and_update();
+                topic.task()
+            }
+            Source::Stored(task) => task.clone(),
+        }
+    }
+
+    /// Waits until the task has moved; false where it never will, or the hub shuts down.
+    pub(super) async fn moved(&mut self) -> bool {
+        let Source::Live { bell, .. } = &mut self.source else { return false };
+        tokio::select! {
+            changed = bell.changed() => changed.is_ok(),
+            () = self.shutdown.cancelled() => false,
+        }
+    }
+
+    /// Stored bytes of a stream from `offset` on; some of them, or more than were known of.
+    pub(super) async fn bytes(&self, stream: Stream, offset: u64) -> Result<Bytes> {
+        let recent = match &self.source {
+            Source::Live { topic, .. } => topic.recent(stream, offset),
+            Source::Stored(_) => None,
+        };
+        match recent {
+            Some(data) => Ok(data),
+            None => Ok(self.sessions.output(self.id, stream, offset, STEP_BYTES).await?.data),
+        }
     }
 }
 
@@ -107,28 +156,20 @@ impl OutputFollower {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Option<Follow>> {
-        loop {
-            let task = match &mut self.source {
-                Source::Live { topic, bell } => {
-                    bell.borrow_and_update();
-                    topic.task()
-                }
-                Source::Stored(task) => task.clone(),
-                Source::Finished => return Ok(None),
-            };
+        while !self.is_finished {
+            let task = self.tail.task();
             if let Some(step) = self.read(&task).await? {
                 return Ok(Some(step));
             }
             if task.state.is_end() {
-                self.source = Source::Finished;
+                self.is_finished = true;
                 return Ok(Some(Follow::Ended(task)));
             }
-            let Source::Live { bell, .. } = &mut self.source else { return Ok(None) };
-            tokio::select! {
-                changed = bell.changed() => if changed.is_err() { return Ok(None) },
-                () = self.hub.inner.shutdown.cancelled() => return Ok(None),
+            if !self.tail.moved().await {
+                return Ok(None);
             }
         }
+        Ok(None)
     }
 
     /// Reads what is stored of `task` beyond the cursor.
@@ -138,16 +179,7 @@ impl OutputFollower {
             if offset >= task.output.of(stream).stored {
                 continue;
             }
-            let recent = match &self.source {
-                Source::Live { topic, .. } => topic.recent(stream, offset),
-                _ => None,
-            };
-            let data = match recent {
-                Some(data) => data,
-                None => {
-                    self.hub.inner.sessions.output(self.id, stream, offset, STEP_BYTES).await?.data
-                }
-            };
+            let data = self.tail.bytes(stream, offset).await?;
             if data.is_empty() {
                 continue;
             }

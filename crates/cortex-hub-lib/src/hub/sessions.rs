@@ -241,7 +241,7 @@ impl Hub {
         session: Arc<Session>,
         node: NodeId,
     ) -> Result<Arc<Session>> {
-        if session.nodes.contains(&node) || session.id != default_id(session.owner) {
+        if session.nodes.contains(&node) || !is_default(&session) {
             return Ok(session);
         }
         let note = noted(who, Action::SessionAttach, &session).detail(node.to_string());
@@ -253,6 +253,11 @@ impl Hub {
 
 fn noted(who: &Principal, action: Action, session: &Session) -> Note {
     Note::by(who, action, Object::Session(session.id)).owned_by(session.owner)
+}
+
+/// Whether it is its owner's default session.
+pub(super) fn is_default(session: &Session) -> bool {
+    session.id == default_id(session.owner)
 }
 
 /// The id of a user's default session: always the same, so that it is made once.

@@ -56,9 +56,10 @@ impl Hub {
         let mut session = self.find_session(who, session, Scope::Exec).await?;
         let mut spec = draft.spec;
         if let Some(key) = &draft.node {
-            let node = self.target_of(who, &session, key).await?;
-            session = self.attach_to_default(who, session, node).await?;
-            spec.target = Target::Node(node);
+            spec.target = Target::Node(self.target_of(who, &session, key, Scope::Exec).await?);
+        }
+        if draft.node.is_some() || matches!(spec.target, Target::FirstOf(_)) {
+            session = self.attach_named(who, session, &spec.target).await?;
         }
         let id = match idempotency {
             Some(key) => {
@@ -190,14 +191,38 @@ impl Hub {
 
     /// The node that a task is for. One that is attached to the session is no secret to who may
     /// use the session: whether they still may use the node is then said in words.
-    async fn target_of(&self, who: &Principal, session: &Session, key: &str) -> Result<NodeId> {
-        match self.resolve_node(who, key, Scope::Exec).await {
+    pub(super) async fn target_of(
+        &self,
+        who: &Principal,
+        session: &Session,
+        key: &str,
+        scope: Scope,
+    ) -> Result<NodeId> {
+        match self.resolve_node(who, key, scope).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let attached = key.parse().ok().filter(|node| session.nodes.contains(node));
                 attached.ok_or(error)
             }
             found => found,
         }
+    }
+
+    /// Attaches the nodes that a task names to the default session, as far as `who` may use them:
+    /// the others are told apart when the task is placed.
+    async fn attach_named(
+        &self,
+        who: &Principal,
+        mut session: Arc<Session>,
+        target: &Target,
+    ) -> Result<Arc<Session>> {
+        for node in target.named() {
+            match self.resolve_node(who, &node.to_string(), Scope::Exec).await {
+                Ok(node) => session = self.attach_to_default(who, session, node).await?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(session)
     }
 
     async fn stored_task(&self, id: TaskId) -> Result<Arc<Task>> {

@@ -117,6 +117,7 @@ pub(super) fn task_info(task: &Task) -> TaskInfo {
         state: task.state.word().to_owned(),
         command: command_of(&task.spec.work),
         node: task.node.as_ref().map(ToString::to_string),
+        terminal: task.spec.terminal().is_some(),
         attempt: task.attempt,
         pid: task.pid,
         exit_code: outcome.map(cortex_core::task::Outcome::exit_code),
@@ -140,6 +141,8 @@ pub(super) fn command_of(work: &Work) -> Vec<String> {
     match work {
         Work::Shell(shell) => match &shell.line {
             Some(line) => vec![line.clone()],
+            // The node's own, in a terminal.
+            None if shell.argv.is_empty() => vec!["$SHELL".to_owned()],
             None => shell.argv.clone(),
         },
         Work::Skill { name, .. } => vec![name.clone()],

@@ -10,12 +10,15 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
+use cortex_core::account::Scope;
 use cortex_core::task::ShellWork;
-use cortex_core::task::Target;
 use cortex_core::task::TaskSpec;
+use cortex_core::task::Terminal;
+use cortex_core::task::Window;
 use cortex_core::task::Work;
 use cortex_proto::json::DispatchRequest;
 use cortex_proto::json::TaskInfo;
+use cortex_proto::json::TerminalDraft;
 use futures::StreamExt as _;
 
 use super::Api;
@@ -27,8 +30,8 @@ use super::extract::Params;
 use super::failure::Answer;
 use super::failure::Failure;
 use super::guard::Caller;
-use super::nodes::read_selector;
 use super::output;
+use super::placement::Aim;
 use super::sse;
 use super::tasks::Wait;
 use super::tasks::with_tails;
@@ -67,7 +70,9 @@ pub(super) async fn dispatch(
     Body(body): Body<DispatchRequest>,
 ) -> Answer<Response> {
     let span = wait.span()?;
-    let draft = draft_of(body)?;
+    let aim = Aim::of(&body)?;
+    let mut draft = draft_of(body)?;
+    draft.spec.target = aim.resolve(&api, &caller, Scope::Exec).await?;
     let task = api.hub.submit(&caller, &session, draft, key.as_deref()).await?;
     if wish.is_stream {
         let follower = api.hub.follow(&caller, task.id, OutputCursor::default()).await?;
@@ -92,8 +97,8 @@ fn accepted(info: &TaskInfo) -> Response {
     (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(info)).into_response()
 }
 
-/// Reads what is asked for; the core checks it further when it is submitted.
-fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
+/// Reads what is asked for, but for the target; the core checks it further when it is submitted.
+pub(super) fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
     let stdin = match body.stdin {
         Some(text) => text.to_bytes().map(Bytes::from).ok_or_else(|| {
             Failure::invalid("stdin", "stdin: encoding is neither \"utf8\" nor good \"base64\"")
@@ -103,12 +108,13 @@ fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
     let work = match body.skill {
         Some(skill) => {
             let is_shell = !body.argv.is_empty() || body.line.is_some();
-            let has_process = body.cwd.is_some() || !body.env.is_empty() || !stdin.is_empty();
+            let is_fed = !stdin.is_empty() || body.open_stdin || body.terminal.is_some();
+            let has_process = body.cwd.is_some() || !body.env.is_empty() || is_fed;
             if is_shell || has_process {
                 return Err(Failure::invalid(
                     "command",
                     "give exactly one of \"argv\", \"line\" and \"skill\"; \
-                     \"cwd\", \"env\" and \"stdin\" belong to the first two",
+                     \"cwd\", \"env\", \"stdin\" and \"terminal\" belong to the first two",
                 ));
             }
             Work::Skill { name: skill.name, input: skill.input }
@@ -119,22 +125,23 @@ fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
             cwd: body.cwd,
             env: body.env,
             stdin,
+            open_stdin: body.open_stdin,
+            terminal: body.terminal.map(terminal_of).transpose()?,
         }),
     };
     let mut spec = TaskSpec::new(work);
-    if let Some(labels) = &body.labels {
-        if body.node.is_some() {
-            let message = "give \"node\" or \"labels\", not both";
-            return Err(Failure::invalid("target", message));
-        }
-        spec.target = Target::Labels(read_selector(labels)?);
-    }
     spec.timeout = body.timeout_ms.map(Duration::from_millis);
     if let Some(grace) = body.grace_ms {
         spec.grace = Duration::from_millis(grace);
     }
     spec.queue = body.queue;
     Ok(TaskDraft { spec, node: body.node })
+}
+
+fn terminal_of(draft: TerminalDraft) -> Answer<Terminal> {
+    let window = Window::new(draft.cols, draft.rows)
+        .map_err(|error| Failure::invalid("terminal", format!("terminal: {error}")))?;
+    Ok(Terminal { window, term: draft.term.unwrap_or_else(|| Terminal::TERM.to_owned()) })
 }
 
 #[cfg(test)]
@@ -170,13 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn two_kinds_of_work_or_two_targets_are_refused() {
+    fn two_kinds_of_work_and_bad_input_are_refused() {
         let skill = SkillCall { name: "ping".into(), input: serde_json::Value::Null };
         let both = DispatchRequest { skill: Some(skill), ..argv() };
         assert_eq!(code(both), "command");
-        let targets =
-            DispatchRequest { node: Some("a".into()), labels: Some("b".into()), ..argv() };
-        assert_eq!(code(targets), "target");
         let stdin = Text { data: "%".into(), encoding: "base64".into() };
         let stdin = DispatchRequest { stdin: Some(stdin), ..argv() };
         assert_eq!(code(stdin), "stdin");

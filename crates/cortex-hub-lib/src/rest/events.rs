@@ -33,7 +33,7 @@ use super::ring::Reader;
 use super::sse;
 
 /// The WebSocket protocol that is spoken; the token's protocol is never echoed.
-const PROTOCOL: &str = "cortex.v1";
+pub(super) const PROTOCOL: &str = "cortex.v1";
 
 /// What a client may send: it only answers pings.
 const MAX_INCOMING: usize = 4 << 10;
@@ -48,7 +48,7 @@ pub(super) struct Resume {
 }
 
 /// A WebSocket, if the request asks for one.
-pub(super) struct Upgrade(Option<Result<WebSocketUpgrade, Failure>>);
+pub(super) struct Upgrade(pub(super) Option<Result<WebSocketUpgrade, Failure>>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
     type Rejection = Infallible;

@@ -20,13 +20,16 @@ use super::guard::Rule;
 use super::guard::enforce;
 use super::guard::notice;
 use super::info;
+use super::input;
 use super::invites;
 use super::login;
 use super::logins;
 use super::nodes;
 use super::output;
+use super::placement;
 use super::sessions;
 use super::tasks;
+use super::terminal;
 use super::tokens;
 use super::trust;
 use super::users;
@@ -98,10 +101,15 @@ pub(super) fn table() -> Vec<Route> {
         deed(manage, &[Action::SessionDetach], routes!(sessions::detach)),
         row(read, routes!(sessions::events)),
         deed(exec, &[Action::TaskSubmit], routes!(dispatch::dispatch)),
+        row(read, routes!(placement::explain)),
         row(read, routes!(tasks::list)),
         row(read, routes!(tasks::get)),
         row(read, routes!(output::read)),
         deed(exec, &[Action::TaskCancel], routes!(tasks::cancel)),
+        deed(exec, &[Action::TaskInput], routes!(input::put)),
+        row(read, routes!(terminal::screen)),
+        // Who types needs `exec`: the method of `Hub` that gives out keyboards asks for it.
+        row(read, routes!(terminal::join)),
         row(read, routes!(events::follow)),
         row(read, routes!(audit::list)),
         row(Rule::Admin, routes!(audit::export)),

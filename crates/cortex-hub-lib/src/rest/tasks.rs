@@ -170,7 +170,9 @@ pub(super) async fn with_tails(api: &Api, caller: &Caller, task: &Task) -> Answe
     let mut info = task_info(task);
     if task.state.is_end() {
         info.stdout = Some(tail(api, caller, task, Stream::Stdout).await?);
-        info.stderr = Some(tail(api, caller, task, Stream::Stderr).await?);
+        if !info.terminal {
+            info.stderr = Some(tail(api, caller, task, Stream::Stderr).await?);
+        }
     }
     Ok(info)
 }

@@ -23,6 +23,7 @@ use crate::uplink::TaskOrder;
 
 use super::Floor;
 use super::console::AttemptConsole;
+use super::input::InputQueue;
 use super::journal::WriteError;
 use super::place::Place;
 use super::witness::Mandate;
@@ -50,6 +51,7 @@ pub(super) struct Attempt {
     pub(super) mandate: Mandate,
     pub(super) order: TaskOrder,
     pub(super) stop: Stop,
+    pub(super) input: Arc<InputQueue>,
     pub(super) place: Place,
 }
 
@@ -95,7 +97,7 @@ impl Attempt {
     }
 
     async fn wait_and_run(self, floor: &Arc<Floor>) -> (Outcome, Output) {
-        let Self { key, order, stop, place, .. } = self;
+        let Self { key, order, stop, input, place, .. } = self;
         let _held = match place {
             Place::Held(held) => Some(held),
             Place::Queued(queued) => tokio::select! {
@@ -105,7 +107,7 @@ impl Attempt {
             },
         };
         floor.count(true);
-        let ended = call(key, order, stop, floor).await;
+        let ended = call(key, order, stop, input, floor).await;
         floor.count(false);
         ended
     }
@@ -115,6 +117,7 @@ async fn call(
     key: AttemptKey,
     order: TaskOrder,
     stop: Stop,
+    typed: Arc<InputQueue>,
     floor: &Arc<Floor>,
 ) -> (Outcome, Output) {
     let (skill, input) = match find(floor, &order.work) {
@@ -122,7 +125,10 @@ async fn call(
         Err(outcome) => return (outcome, Output::none()),
     };
     let deadline = order.timeout.map(|limit| Instant::now() + limit);
-    let console = AttemptConsole::new(key, Arc::clone(&floor.outbox), stop, deadline);
+    if matches!(&order.work, Work::Shell(work) if work.terminal.is_some()) {
+        floor.outbox.be_prompt(key);
+    }
+    let console = AttemptConsole::new(key, Arc::clone(&floor.outbox), stop, typed, deadline);
     let console = Arc::new(console);
     let outcome = watched(key, &order, &*skill, input, &console, floor).await;
     (outcome, console.close())

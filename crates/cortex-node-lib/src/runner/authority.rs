@@ -8,6 +8,7 @@ use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use ed25519_dalek::VerifyingKey;
 
+use super::Runner;
 use crate::uplink::SealedBundle;
 
 /// Whom the node obeys.
@@ -45,5 +46,32 @@ impl Authority {
         let newest = Arc::new(newest);
         self.bundle = Some(Arc::clone(&newest));
         Ok(Some(newest))
+    }
+}
+
+impl Runner {
+    /// Trusts what a bundle says, and keeps it. Says whether the bundle was taken.
+    ///
+    /// The few milliseconds of writing are waited for: what follows may be signed with a new key.
+    pub(super) fn trust(&mut self, sealed: &SealedBundle) -> bool {
+        match self.guard.trust(sealed) {
+            Ok(None) => {}
+            Ok(Some(bundle)) => {
+                let serial = bundle.serial;
+                match self.floor.identity.keep_bundle(&sealed.bundle, &sealed.signature) {
+                    Ok(()) => {
+                        tracing::info!(serial, "the hub's keys have changed");
+                        self.trusted.send_replace(Some(bundle));
+                    }
+                    // The hub is not told that the node has it, and waits or sends it again.
+                    Err(error) => tracing::error!(serial, %error, "a trust bundle is not kept"),
+                }
+            }
+            Err(refusal) => {
+                tracing::error!(%refusal, "a trust bundle is refused");
+                return false;
+            }
+        }
+        true
     }
 }

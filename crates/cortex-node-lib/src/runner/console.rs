@@ -1,4 +1,5 @@
-//! What a running skill sees of the world: reports go to the outbox, the stop comes from here.
+//! What a running skill sees of the world: reports go to the outbox, input and the stop come from
+//! here.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use cortex_core::receipt::Output;
 use cortex_core::skill::Console;
 use cortex_core::skill::StopReason;
+use cortex_core::task::Input;
 use cortex_core::task::Stream;
 use tokio::time::Instant;
 
@@ -17,12 +19,14 @@ use crate::uplink::Outbox;
 use crate::uplink::Transcript;
 
 use super::attempt::Stop;
+use super::input::InputQueue;
 
 /// The console of one attempt.
 pub(super) struct AttemptConsole {
     key: AttemptKey,
     outbox: Arc<Outbox>,
     stop: Stop,
+    input: Arc<InputQueue>,
     deadline: Option<Instant>,
     transcript: Transcript,
     pid: OnceLock<Option<u32>>,
@@ -33,12 +37,14 @@ impl AttemptConsole {
         key: AttemptKey,
         outbox: Arc<Outbox>,
         stop: Stop,
+        input: Arc<InputQueue>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             key,
             outbox,
             stop,
+            input,
             deadline,
             transcript: Transcript::default(),
             pid: OnceLock::new(),
@@ -80,6 +86,12 @@ impl Console for AttemptConsole {
 
     fn cut(&self, stream: Stream) {
         self.transcript.cut(stream);
+    }
+
+    async fn input(&self) -> Input {
+        let (number, input) = self.input.next().await;
+        self.outbox.input_given(self.key, number);
+        input
     }
 
     async fn stopped(&self) -> StopReason {

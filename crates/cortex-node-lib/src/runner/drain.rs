@@ -35,8 +35,8 @@ impl Runner {
                 }
                 () = &mut deadline, if !told => {
                     told = true;
-                    for stop in self.attempts.values() {
-                        ask_to_stop(stop, StopReason::Shutdown);
+                    for handle in self.attempts.values() {
+                        ask_to_stop(&handle.stop, StopReason::Shutdown);
                     }
                 }
             }

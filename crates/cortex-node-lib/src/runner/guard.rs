@@ -11,6 +11,7 @@ use cortex_core::envelope::Kind;
 use cortex_core::envelope::Refusal;
 use cortex_core::envelope::verify;
 use cortex_core::policy::SandboxPolicy;
+use cortex_core::task::Input;
 use cortex_core::timestamp::Timestamp;
 use ed25519_dalek::VerifyingKey;
 use sha2::Digest as _;
@@ -22,6 +23,7 @@ use crate::uplink::CANCEL_TYPE;
 use crate::uplink::CONTROL_TYPE;
 use crate::uplink::ControlAct;
 use crate::uplink::ControlOrder;
+use crate::uplink::INPUT_TYPE;
 use crate::uplink::POLICY_TYPE;
 use crate::uplink::Sealed;
 use crate::uplink::SealedBundle;
@@ -30,6 +32,7 @@ use crate::uplink::TaskOrder;
 use crate::uplink::read_bundle;
 use crate::uplink::read_cancel;
 use crate::uplink::read_control;
+use crate::uplink::read_input;
 use crate::uplink::read_policy;
 use crate::uplink::read_task;
 
@@ -59,6 +62,8 @@ pub(super) enum Order {
     Run { key: AttemptKey, mandate: Mandate, order: Box<TaskOrder>, epoch: u64, sequence: u64 },
     /// Stop an attempt.
     Cancel { key: AttemptKey, reason: String },
+    /// Put something into a running attempt.
+    Input { key: AttemptKey, number: u64, input: Input },
     /// Put a policy in force.
     Adopt(SandboxPolicy),
     /// Trust what a bundle says, once the anchor's signature is verified too.
@@ -123,6 +128,7 @@ impl Guard {
         match envelope.kind {
             Kind::Task => read_order(&envelope, sealed),
             Kind::Cancel => read_stop(&envelope, sealed),
+            Kind::Input => read_typed(&envelope, sealed),
             Kind::Policy => self.adopt(&envelope, &sealed),
             Kind::Control => read_order_to_self(&envelope, sealed),
             Kind::FileOp => {
@@ -254,6 +260,27 @@ fn read_stop(envelope: &Envelope, sealed: Sealed) -> Ruling {
         }
         Err(error) => {
             tracing::warn!(%error, "a cancel that cannot be read");
+            Ruling::Ignore
+        }
+    }
+}
+
+fn read_typed(envelope: &Envelope, sealed: Sealed) -> Ruling {
+    if envelope.payload_type != INPUT_TYPE {
+        tracing::warn!(found = envelope.payload_type, "an input of an unknown type");
+        return Ruling::Ignore;
+    }
+    match read_input(sealed.payload) {
+        Ok(order) if order.task == envelope.task => {
+            let (key, number) = (key_of(envelope), order.number);
+            Ruling::Obey(Order::Input { key, number, input: order.input })
+        }
+        Ok(_) => {
+            tracing::warn!(task = %envelope.task, "an input for another task than signed");
+            Ruling::Ignore
+        }
+        Err(error) => {
+            tracing::warn!(%error, "an input that cannot be read");
             Ruling::Ignore
         }
     }

@@ -12,6 +12,9 @@
 //! `BASH_ENV`, `ENV`); other programs have variables of their own that steer them, which a policy
 //! does not know.
 //!
+//! **In a terminal** the program leads a session of its own, and may be left out: then it is the
+//! node's own `$SHELL`, or `/bin/sh`, as a login shell.
+//!
 //! **Output** is read as it comes and goes out as it is. When the program has ended, what is in
 //! its pipes is still read; a background process that keeps them open is listened to for one more
 //! second and then left alone, as ssh does.
@@ -24,9 +27,13 @@
 
 mod environment;
 pub mod group;
+mod life;
 mod process;
 mod program;
+mod pty;
+mod terminal;
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,6 +68,9 @@ pub(crate) const REVOKED: &str = "the hub locked or removed the node";
 
 /// The shell that reads command lines.
 const LINE_SHELL: &str = "sh";
+
+/// The shell of a node whose environment names none.
+const OWN_SHELL: &str = "/bin/sh";
 
 /// Runs programs.
 #[derive(Debug)]
@@ -98,6 +108,9 @@ impl Shell {
         let cwd = self.working_directory(work.cwd.as_deref())?;
         let argv = match &work.line {
             Some(line) => vec![LINE_SHELL.to_owned(), "-c".to_owned(), line.clone()],
+            None if work.argv.is_empty() && work.terminal.is_some() => {
+                vec![self.own_shell().to_owned(), "-l".to_owned()]
+            }
             None => work.argv.clone(),
         };
         let Some(name) = argv.first().filter(|name| !name.is_empty()) else {
@@ -110,6 +123,12 @@ impl Shell {
             return Err(broken(self.search.not_found(name, &cwd)));
         };
         Ok(Ready { file, argv, cwd, work })
+    }
+
+    /// The shell that somebody gets who asks for a terminal and for nothing in it.
+    fn own_shell(&self) -> &str {
+        let named = self.environment.get("SHELL").and_then(OsStr::to_str);
+        named.filter(|path| Path::new(path).is_absolute()).unwrap_or(OWN_SHELL)
     }
 
     fn working_directory(&self, asked: Option<&str>) -> Result<PathBuf, Outcome> {
@@ -148,7 +167,10 @@ impl Skill for Shell {
             Ok(ready) => ready,
             Err(outcome) => return Ok(outcome),
         };
-        process::run(invocation, ready, &self.environment).await
+        match ready.work.terminal.clone() {
+            Some(terminal) => terminal::run(invocation, ready, &terminal, &self.environment).await,
+            None => process::run(invocation, ready, &self.environment).await,
+        }
     }
 }
 
@@ -211,8 +233,10 @@ fn input_schema() -> serde_json::Value {
             "cwd": { "type": "string" },
             "env": { "type": "object", "additionalProperties": { "type": "string" } },
             "stdin": { "type": "string", "contentEncoding": "base64" },
+            "open_stdin": { "type": "boolean" },
+            "terminal": { "type": "object" },
         },
-        "oneOf": [{ "required": ["argv"] }, { "required": ["line"] }],
+        "oneOf": [{ "required": ["argv"] }, { "required": ["line"] }, { "required": ["terminal"] }],
     })
 }
 

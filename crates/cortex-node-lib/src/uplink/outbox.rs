@@ -8,6 +8,7 @@
 mod queue;
 mod transcript;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -77,6 +78,8 @@ struct State {
     waker: Option<Waker>,
     /// Counts the streams; an older one gets nothing any more.
     generation: u64,
+    /// Input that attempts have got since the stream was told, by its number.
+    given: BTreeMap<AttemptKey, u64>,
 }
 
 /// What a stream is to do next.
@@ -84,6 +87,8 @@ struct State {
 pub(super) enum Next {
     /// Send these.
     Batch(Vec<Report>),
+    /// Say that attempts have got their input up to these numbers.
+    Given(Vec<Ack>),
     /// Ask again at this time, or when woken.
     At(Instant),
     /// Ask again when woken.
@@ -102,6 +107,19 @@ impl Outbox {
     /// Begins to keep reports of an attempt.
     pub(crate) fn admit(&self, key: AttemptKey) -> Admission {
         self.lock().queue.admit(key)
+    }
+
+    /// What an attempt puts out goes out at once while nothing of it is on its way: somebody
+    /// watches every character.
+    pub(crate) fn be_prompt(&self, key: AttemptKey) {
+        self.lock().queue.be_prompt(key);
+    }
+
+    /// Tells the hub that an attempt has got its input up to `number`.
+    pub(crate) fn input_given(&self, key: AttemptKey, number: u64) {
+        let mut state = self.lock();
+        state.given.insert(key, number);
+        wake(state);
     }
 
     /// Takes an attempt over from an earlier run of the node: it has ended like this.
@@ -208,6 +226,14 @@ impl Outbox {
         let mut state = self.lock();
         if state.generation != generation {
             return Next::Superseded;
+        }
+        if !state.given.is_empty() {
+            let given = std::mem::take(&mut state.given);
+            let ack = |(key, sequence): (AttemptKey, u64)| {
+                let AttemptKey { task, attempt } = key;
+                Ack { task, attempt, sequence }
+            };
+            return Next::Given(given.into_iter().map(ack).collect());
         }
         let now = Instant::now();
         if let Some(batch) = state.queue.next_batch(now) {

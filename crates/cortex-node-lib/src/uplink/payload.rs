@@ -15,7 +15,9 @@ use super::SealedBundle;
 pub(crate) use cortex_proto::convert::CancelOrder;
 pub(crate) use cortex_proto::convert::ControlAct;
 pub(crate) use cortex_proto::convert::ControlOrder;
+pub(crate) use cortex_proto::convert::InputOrder;
 pub(crate) use cortex_proto::convert::TaskOrder;
+pub(crate) use cortex_proto::limits::MAX_WAITING_INPUT_BYTES;
 
 /// What an envelope calls a task.
 pub(crate) const TASK_TYPE: &str = TaskOrder::TYPE;
@@ -23,6 +25,8 @@ pub(crate) const TASK_TYPE: &str = TaskOrder::TYPE;
 pub(crate) const CANCEL_TYPE: &str = CancelOrder::TYPE;
 /// What an envelope calls a control.
 pub(crate) const CONTROL_TYPE: &str = ControlOrder::TYPE;
+/// What an envelope calls an input.
+pub(crate) const INPUT_TYPE: &str = InputOrder::TYPE;
 /// What an envelope calls a policy.
 pub(crate) const POLICY_TYPE: &str = policy::TYPE;
 
@@ -59,6 +63,14 @@ pub(crate) fn read_cancel(payload: Bytes) -> Result<CancelOrder> {
 /// `Invalid`: the bytes are no control, or one of a newer hub.
 pub(crate) fn read_control(payload: Bytes) -> Result<ControlOrder> {
     Ok(decode::<v1::ControlRequest>(payload)?.try_into()?)
+}
+
+/// Reads an input.
+///
+/// # Errors
+/// `Invalid`: the bytes are no input, or one of a newer hub.
+pub(crate) fn read_input(payload: Bytes) -> Result<InputOrder> {
+    Ok(decode::<v1::TaskInput>(payload)?.try_into()?)
 }
 
 /// Reads a policy.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
 
+use cortex_core::report::Ack;
 use cortex_core::report::Report;
 use cortex_proto::v1;
 use cortex_proto::v1::node_message::Body;
@@ -60,6 +61,7 @@ impl Stream for Upstream {
         loop {
             match self.outbox.poll(generation, cx) {
                 Next::Batch(reports) => return Poll::Ready(Some(batch(reports))),
+                Next::Given(acks) => return Poll::Ready(Some(given(acks))),
                 Next::Superseded => return Poll::Ready(None),
                 Next::Idle => return Poll::Pending,
                 Next::At(due) => {
@@ -76,4 +78,9 @@ impl Stream for Upstream {
 fn batch(reports: Vec<Report>) -> v1::NodeMessage {
     let reports = reports.into_iter().map(v1::TaskReport::from).collect();
     v1::NodeMessage { body: Some(Body::Reports(v1::ReportBatch { reports })) }
+}
+
+fn given(acks: Vec<Ack>) -> v1::NodeMessage {
+    let attempts = acks.into_iter().map(v1::AttemptAck::from).collect();
+    v1::NodeMessage { body: Some(Body::InputAck(v1::InputAck { attempts })) }
 }

@@ -202,7 +202,9 @@ impl Running {
         let lock = data_dir.join("lock");
         let free = tokio::task::spawn_blocking(move || {
             let file = std::fs::File::open(lock).unwrap();
-            rustix::fs::flock(file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+            // Closing is not enough: a process that another test is just starting may have it open.
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::Unlock).unwrap();
         });
         tokio::time::timeout(LIMIT, free).await.expect("the lock is let go").unwrap();
     }

@@ -12,11 +12,13 @@ use cortex_core::receipt::Output;
 use cortex_core::receipt::StreamHash;
 use cortex_core::report::News;
 use cortex_core::report::Report;
+use cortex_core::task::Input;
 use cortex_core::task::Outcome;
 use cortex_core::task::Stream;
 use cortex_core::task::TaskSpec;
 use cortex_proto::convert::CancelOrder;
 use cortex_proto::convert::ControlAct;
+use cortex_proto::convert::InputOrder;
 use cortex_proto::convert::TaskOrder;
 use cortex_proto::convert::parse_report;
 use cortex_proto::v1;
@@ -105,6 +107,37 @@ impl Link {
         self.send(message).await;
     }
 
+    /// Puts something into a task's first attempt.
+    pub(crate) async fn put(&mut self, task: TaskId, number: u64, input: Input) {
+        let payload = v1::TaskInput::from(InputOrder { task, number, input }).encode_to_vec();
+        self.sequence += 1;
+        let (epoch, sequence) = (self.epoch, self.sequence);
+        let message = self.state.sign(Kind::Input, InputOrder::TYPE, payload, |envelope| {
+            (envelope.epoch, envelope.sequence) = (epoch, sequence);
+            (envelope.task, envelope.attempt) = (task, 1);
+        });
+        self.send(message).await;
+    }
+
+    /// Waits until a task has got its input up to a number; what was reported before that.
+    pub(crate) async fn given(&mut self, number: u64) -> Vec<Report> {
+        let mut seen = Vec::new();
+        loop {
+            match self.next().await {
+                Some(Up::Reports(batch)) => {
+                    let reports = batch.reports.into_iter();
+                    seen.extend(reports.map(|report| parse_report(report).unwrap()));
+                }
+                Some(Up::InputAck(acks)) => {
+                    if acks.attempts.iter().any(|ack| ack.attempt == 1 && ack.sequence == number) {
+                        return seen;
+                    }
+                }
+                other => panic!("expected an acknowledgement, got {other:?}"),
+            }
+        }
+    }
+
     /// A signed control with the next sequence.
     pub(crate) async fn control(&mut self, act: ControlAct) {
         self.sequence += 1;
@@ -139,11 +172,15 @@ impl Link {
 
     /// The next batch of reports.
     pub(crate) async fn batch(&mut self) -> Vec<Report> {
-        match self.next().await {
-            Some(Up::Reports(batch)) => {
-                batch.reports.into_iter().map(|report| parse_report(report).unwrap()).collect()
+        loop {
+            match self.next().await {
+                Some(Up::Reports(batch)) => {
+                    let reports = batch.reports.into_iter();
+                    return reports.map(|report| parse_report(report).unwrap()).collect();
+                }
+                Some(Up::InputAck(_)) => {}
+                other => panic!("expected reports, got {other:?}"),
             }
-            other => panic!("expected reports, got {other:?}"),
         }
     }
 

@@ -7,6 +7,7 @@ mod link;
 mod service;
 
 mod enrolment;
+mod input;
 mod reconnect;
 mod rekey;
 mod removal;

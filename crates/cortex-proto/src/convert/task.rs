@@ -6,6 +6,7 @@ use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::task::ShellWork;
 use cortex_core::task::TaskSpec;
+use cortex_core::task::Terminal;
 use cortex_core::task::Work;
 
 use super::ConvertError;
@@ -113,6 +114,8 @@ impl From<ShellWork> for v1::ShellTask {
             cwd: work.cwd.unwrap_or_default(),
             env: work.env.into_iter().collect(),
             stdin: work.stdin,
+            open_stdin: work.open_stdin,
+            terminal: work.terminal.map(v1::TerminalOptions::from),
         }
     }
 }
@@ -135,6 +138,8 @@ impl TryFrom<v1::ShellTask> for ShellWork {
             cwd: (!wire.cwd.is_empty()).then_some(wire.cwd),
             env: wire.env.into_iter().collect(),
             stdin: wire.stdin,
+            open_stdin: wire.open_stdin,
+            terminal: wire.terminal.map(Terminal::try_from).transpose()?,
         })
     }
 }
@@ -169,7 +174,7 @@ mod tests {
         let env = prop::collection::btree_map("[A-Z]{1,4}", "[^\0]{0,8}", 0..3);
         let stdin = prop::collection::vec(any::<u8>(), 0..32);
         (argv, prop::option::of("/[a-z]{1,8}"), env, stdin).prop_map(|(argv, cwd, env, stdin)| {
-            ShellWork { argv, line: None, cwd, env, stdin: Bytes::from(stdin) }
+            ShellWork { argv, cwd, env, stdin: Bytes::from(stdin), ..ShellWork::default() }
         })
     }
 
@@ -186,6 +191,14 @@ mod tests {
             let wire = v1::TaskRequest::from(order.clone());
             prop_assert_eq!(TaskOrder::try_from(wire), Ok(order));
         }
+    }
+
+    #[test]
+    fn a_terminal_survives_the_way_with_or_without_a_program() {
+        let own = ShellWork { terminal: Some(Terminal::default()), ..ShellWork::default() };
+        assert_eq!(ShellWork::try_from(v1::ShellTask::from(own.clone())), Ok(own.clone()));
+        let given = ShellWork { argv: vec!["top".into()], open_stdin: true, ..own };
+        assert_eq!(ShellWork::try_from(v1::ShellTask::from(given.clone())), Ok(given));
     }
 
     #[test]

@@ -1925,10 +1925,70 @@ pub struct ShellTask {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Bytes for standard input, which is closed after them; at most 1 MiB.
+    /// Bytes for standard input, which is closed after them unless `open_stdin` is set; at most 1 MiB.
     #[prost(bytes = "bytes", tag = "6")]
     pub stdin: ::prost::bytes::Bytes,
+    /// Standard input stays open for TaskInput.
+    #[prost(bool, tag = "7")]
+    pub open_stdin: bool,
+    /// The program runs in a terminal; the node's own shell if neither program nor line is given.
+    #[prost(message, optional, tag = "8")]
+    pub terminal: ::core::option::Option<TerminalOptions>,
 }
+/// A terminal that a program runs in.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TerminalOptions {
+    /// Its size at the start.
+    #[prost(message, optional, tag = "1")]
+    pub window: ::core::option::Option<WindowSize>,
+    /// What kind it is, for the program's TERM: 1 to 64 letters, digits and `-_.+`.
+    #[prost(string, tag = "2")]
+    pub term: ::prost::alloc::string::String,
+}
+/// The size of a terminal in characters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WindowSize {
+    /// Characters in a row, 1 to 500.
+    #[prost(uint32, tag = "1")]
+    pub cols: u32,
+    /// Rows, 1 to 500.
+    #[prost(uint32, tag = "2")]
+    pub rows: u32,
+}
+/// Something for a running attempt; the payload of signed messages of kind INPUT. Task and attempt
+/// are those of the envelope.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskInput {
+    /// The task's id in text; must be the envelope's.
+    #[prost(string, tag = "1")]
+    pub task_id: ::prost::alloc::string::String,
+    /// Grows with each input of the attempt, also over streams and restarts of the hub. One that is
+    /// sent again keeps its number; the node takes none that is not above the last.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// What it is.
+    #[prost(oneof = "task_input::Body", tags = "3, 4, 5")]
+    pub body: ::core::option::Option<task_input::Body>,
+}
+/// Nested message and enum types in `TaskInput`.
+pub mod task_input {
+    /// What it is.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Body {
+        /// Bytes for standard input, or typed into the terminal; at most 16 KiB.
+        #[prost(bytes, tag = "3")]
+        Data(::prost::bytes::Bytes),
+        /// The terminal has another size.
+        #[prost(message, tag = "4")]
+        Resize(super::WindowSize),
+        /// Nothing follows: standard input is closed, a terminal is told that its input ends.
+        #[prost(message, tag = "5")]
+        Close(super::CloseInput),
+    }
+}
+/// The end of an attempt's input.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CloseInput {}
 /// A skill to call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SkillTask {
@@ -2018,7 +2078,8 @@ pub struct TaskStarted {
     #[prost(uint32, tag = "1")]
     pub pid: u32,
 }
-/// Output of a running attempt.
+/// Output of a running attempt. A terminal has one stream, standard output; in place of standard
+/// error come its changes of size, a line each: `<bytes of output before it> <cols>x<rows>`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProgressEvent {
     /// Which stream the bytes belong to.
@@ -2123,6 +2184,13 @@ pub struct Rejected {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReportAck {
     /// One entry for each attempt that has news.
+    #[prost(message, repeated, tag = "1")]
+    pub attempts: ::prost::alloc::vec::Vec<AttemptAck>,
+}
+/// Input that running attempts have taken; it need not be sent again, and more may follow.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InputAck {
+    /// One entry for each attempt that has taken some; `sequence` is the number of the last.
     #[prost(message, repeated, tag = "1")]
     pub attempts: ::prost::alloc::vec::Vec<AttemptAck>,
 }
@@ -2552,7 +2620,7 @@ pub struct RegistrationResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeMessage {
     /// What is said.
-    #[prost(oneof = "node_message::Body", tags = "1, 2, 3, 4, 5, 6, 7, 12")]
+    #[prost(oneof = "node_message::Body", tags = "1, 2, 3, 4, 5, 6, 7, 12, 20")]
     pub body: ::core::option::Option<node_message::Body>,
 }
 /// Nested message and enum types in `NodeMessage`.
@@ -2584,6 +2652,9 @@ pub mod node_message {
         /// The node trusts what the newest bundle says.
         #[prost(message, tag = "12")]
         Adopted(super::TrustAdopted),
+        /// Input that attempts have taken.
+        #[prost(message, tag = "20")]
+        InputAck(super::InputAck),
     }
 }
 /// From hub to node, on TaskStream.
@@ -2604,7 +2675,7 @@ pub mod hub_message {
         /// The stream counts from now on.
         #[prost(message, tag = "2")]
         Opened(super::StreamOpened),
-        /// Something to do: a task, a cancel, a policy, a file operation, a control.
+        /// Something to do: a task, a cancel, a policy, a file operation, a control, an input.
         #[prost(message, tag = "3")]
         Signed(super::SignedMessage),
         /// Reports that are stored and need not be sent again.
@@ -2798,7 +2869,8 @@ pub mod agent_orchestrator_client {
     ///
     /// A node calls SyncConfiguration before each TaskStream, and keeps one TaskStream and one
     /// ReportHealth open. File content will travel on a call of its own, so that it never delays a
-    /// cancel; terminals will travel as messages of TaskStream (fields 20 to 29 are kept for them).
+    /// cancel. What is typed into terminals comes as signed messages of TaskStream, what they show goes
+    /// up as reports.
     #[derive(Debug, Clone)]
     pub struct AgentOrchestratorClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3019,7 +3091,8 @@ pub mod agent_orchestrator_server {
     ///
     /// A node calls SyncConfiguration before each TaskStream, and keeps one TaskStream and one
     /// ReportHealth open. File content will travel on a call of its own, so that it never delays a
-    /// cancel; terminals will travel as messages of TaskStream (fields 20 to 29 are kept for them).
+    /// cancel. What is typed into terminals comes as signed messages of TaskStream, what they show goes
+    /// up as reports.
     #[derive(Debug)]
     pub struct AgentOrchestratorServer<T> {
         inner: Arc<T>,

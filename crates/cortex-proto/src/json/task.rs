@@ -7,7 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Asks for a task: exactly one of `argv`, `line` and `skill`.
+use super::terminal::TerminalDraft;
+
+/// Asks for a task: exactly one of `argv`, `line` and `skill`; none of them for a shell in a
+/// terminal.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -24,9 +27,19 @@ pub struct DispatchRequest {
     /// The node, by id or name; any attached node if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// The first of these nodes, by id or name, that can take the task now; only these, unless
+    /// `require` or `any` says where it goes otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_of: Vec<String>,
     /// Only nodes with these labels, e.g. `role=build,arch!=arm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
+    /// Only nodes that fit, e.g. `os == "linux" && gpu.memory >= 16GiB && "browser" in skills`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require: Option<String>,
+    /// Any attached node; so it is too where nothing is said of nodes at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any: bool,
     /// Working directory on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
@@ -36,6 +49,13 @@ pub struct DispatchRequest {
     /// Standard input; at most 1 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Text>,
+    /// Standard input stays open for what is sent to the running task.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open_stdin: bool,
+    /// Runs the program in a terminal; the node's own shell where there is neither `argv` nor
+    /// `line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<TerminalDraft>,
     /// Ends the task when it has run this long, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
@@ -131,6 +151,10 @@ pub struct TaskInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub outcome: Option<serde_json::Value>,
+    /// It runs in a terminal: standard output is what that shows, and in place of standard error
+    /// come the changes of its size.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub terminal: bool,
     /// How much output is stored.
     pub output: OutputInfo,
     /// The end of standard output, at most 64 KiB; only where the request waited for the end.

@@ -85,7 +85,7 @@ impl Sink {
                 let text = Text::of(data);
                 let line = json!({
                     "type": "output",
-                    "node": nodes.get(index),
+                    "node": name_at(nodes, index),
                     "task": id,
                     "stream": channel.word(),
                     "offset": offset,
@@ -110,7 +110,7 @@ impl Sink {
     pub(crate) fn end(&mut self, index: usize, task: &TaskInfo) -> Result<()> {
         match self {
             Sink::Lines(nodes) => {
-                let line = json!({ "type": "end", "node": nodes.get(index), "task": task });
+                let line = json!({ "type": "end", "node": name_at(nodes, index), "task": task });
                 output::write_stdout(format!("{line}\n").as_bytes())
             }
             Sink::Prefixed(nodes) => match nodes.get_mut(index) {
@@ -208,6 +208,11 @@ pub(crate) fn print(channel: Channel, data: &[u8]) -> Result<()> {
         (false, Channel::Stdout) => output::write_stdout(data),
         (false, Channel::Stderr) => output::write_stderr(data),
     }
+}
+
+/// The node's name as it was typed; nothing where the hub chooses one.
+fn name_at(nodes: &[String], index: usize) -> Option<&String> {
+    nodes.get(index).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

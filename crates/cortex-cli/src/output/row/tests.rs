@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::json::EventInfo;
+use cortex_proto::json::FitInfo;
 use cortex_proto::json::GrantInfo;
 use cortex_proto::json::HealthInfo;
 use cortex_proto::json::InviteInfo;
 use cortex_proto::json::LoginInfo;
 use cortex_proto::json::NodeInfo;
 use cortex_proto::json::OutputInfo;
+use cortex_proto::json::ReasonInfo;
 use cortex_proto::json::SessionInfo;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::TokenInfo;
@@ -156,6 +158,7 @@ fn one_node() {
 
 fn task() -> TaskInfo {
     TaskInfo {
+        terminal: false,
         id: "tsk_01".into(),
         session: "ses_01".into(),
         by: "usr_01".into(),
@@ -337,5 +340,28 @@ fn invites() {
     Created:  2026-11-22T11:50:00Z
     Expires:  in 20m
     Node:     -
+    ");
+}
+
+#[test]
+fn a_node_that_cannot_take_a_task_says_all_its_reasons() {
+    let fit = |name: &str, messages: &[&str]| FitInfo {
+        node: "nod_01".into(),
+        name: name.into(),
+        fits: messages.is_empty(),
+        reasons: messages
+            .iter()
+            .map(|message| ReasonInfo {
+                code: "requirement".into(),
+                message: (*message).into(),
+                condition: None,
+            })
+            .collect(),
+    };
+    let reasons = ["gpu.memory is 8 GiB, needs at least 16 GiB", "it is offline"];
+    insta::assert_snapshot!(table(&[fit("build-1", &[]), fit("lab-7", &reasons)]), @r"
+    NAME     FITS  WHY NOT
+    build-1  yes   -
+    lab-7    no    gpu.memory is 8 GiB, needs at least 16 GiB; it is offline
     ");
 }

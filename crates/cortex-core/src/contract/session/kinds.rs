@@ -11,15 +11,19 @@ use super::scene::node;
 use super::scene::submitted;
 use super::scene::task;
 use super::scene::user;
+use crate::capability::Requirement;
 use crate::contract::promise::same;
 use crate::session::Happening;
 use crate::session::SessionStore;
+use crate::task::FirstOf;
+use crate::task::Otherwise;
 use crate::task::Outcome;
 use crate::task::ShellWork;
 use crate::task::Stream;
 use crate::task::Target;
 use crate::task::TaskEvent;
 use crate::task::TaskSpec;
+use crate::task::Terminal;
 use crate::task::Work;
 
 /// Every kind of event, outcome and work is read as it was written, to the last byte.
@@ -49,6 +53,9 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
         }
         written.push(Happening::task(task(number), TaskEvent::CancelRequested { by, reason }));
     }
+    for (spec, number) in aimed_specs().into_iter().zip(3..) {
+        written.push(Happening::task(task(number), TaskEvent::Submitted { by: user(2), spec }));
+    }
     for (outcome, number) in outcomes().into_iter().zip(10..) {
         written.push(submitted(number));
         written.push(Happening::task(task(number), TaskEvent::ended(0, outcome)));
@@ -68,6 +75,9 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
     same(&read.len(), &written.len(), "all entries are read");
     same(&scene.task(1).await.spec, &shell_spec(), "a task has the spec that was submitted");
     same(&scene.task(2).await.spec, &skill_spec(), "a task has the spec that was submitted");
+    for (spec, number) in aimed_specs().into_iter().zip(3..) {
+        same(&scene.task(number).await.spec, &spec, "a task has the target that was submitted");
+    }
     for (outcome, number) in outcomes().into_iter().zip(10..) {
         same(&scene.task(number).await.outcome, &Some(outcome), "a task keeps its outcome");
     }
@@ -80,6 +90,8 @@ fn shell_spec() -> Arc<TaskSpec> {
         cwd: Some("/tmp/\u{1f980}".to_owned()),
         env: BTreeMap::from([("EMPTY".to_owned(), String::new())]),
         stdin: binary(1_000, 5),
+        open_stdin: true,
+        terminal: Some(Terminal::default()),
     };
     let spec = TaskSpec {
         grace: Duration::from_millis(1_500),
@@ -94,6 +106,18 @@ fn skill_spec() -> Arc<TaskSpec> {
         serde_json::json!({ "url": "https://example.org/?a=%20", "deep": [1, null, { "x": 1.5 }] });
     let labels = "gpu=a100,zone!=eu".parse().expect("the selector is right");
     Arc::new(TaskSpec { target: Target::Labels(labels), ..TaskSpec::skill("browser", input) })
+}
+
+/// One for each way to leave the choice of the node to the hub.
+fn aimed_specs() -> Vec<Arc<TaskSpec>> {
+    let requirement: Requirement =
+        "memory >= 1GiB && !(kernel == 'l\u{f6}st\"')".parse().expect("the requirement is right");
+    let nodes = vec![node(2), node(1)];
+    let otherwise = [Otherwise::Nowhere, Otherwise::Any, Otherwise::Requires(requirement.clone())];
+    let first_of = |otherwise| Target::FirstOf(FirstOf { nodes: nodes.clone(), otherwise });
+    let targets = [Target::Any, Target::Requires(requirement)].into_iter();
+    let targets = targets.chain(otherwise.map(first_of));
+    targets.map(|target| Arc::new(TaskSpec { target, ..TaskSpec::argv(["ls"]) })).collect()
 }
 
 fn outcomes() -> Vec<Outcome> {

@@ -142,7 +142,7 @@ fn row_18_time_is_checked_to_the_millisecond() {
 
 #[test]
 fn row_20_nothing_unsigned_is_accepted_of_any_kind() {
-    let kinds = [Kind::Task, Kind::Cancel, Kind::Policy, Kind::FileOp, Kind::Control];
+    let kinds = [Kind::Task, Kind::Cancel, Kind::Policy, Kind::FileOp, Kind::Control, Kind::Input];
     let other = vector().sign(&key());
     for kind in kinds {
         let envelope = Envelope { kind, sequence: 43, ..vector() };
@@ -172,7 +172,7 @@ fn row_21_what_was_planned_against_another_policy_is_refused() {
     for kind in [Kind::Task, Kind::FileOp] {
         assert_eq!(planned(kind), Err(Refusal::PolicyStale), "{kind:?}");
     }
-    for kind in [Kind::Cancel, Kind::Policy, Kind::Control] {
+    for kind in [Kind::Cancel, Kind::Policy, Kind::Control, Kind::Input] {
         assert_eq!(planned(kind), Ok(()), "{kind:?} counts under every policy");
     }
 }

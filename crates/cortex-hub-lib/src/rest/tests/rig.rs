@@ -231,11 +231,15 @@ impl Answer {
 }
 
 impl FakeNode {
+    /// What the hub sends next.
+    pub(super) async fn down(&mut self) -> Down {
+        tokio::time::timeout(LIMIT, self.opened.down.recv()).await.unwrap().unwrap()
+    }
+
     /// The next task that the hub sends.
     pub(super) async fn task(&mut self) -> Arc<Task> {
         loop {
-            let down = tokio::time::timeout(LIMIT, self.opened.down.recv()).await.unwrap();
-            if let Down::Run(task) = down.unwrap() {
+            if let Down::Run(task) = self.down().await {
                 self.sequence = 0;
                 self.stdout = StreamHash::default();
                 return task;
@@ -246,8 +250,7 @@ impl FakeNode {
     /// Waits until the hub asks for the end of a task.
     pub(super) async fn cancelled(&mut self) {
         loop {
-            let down = tokio::time::timeout(LIMIT, self.opened.down.recv()).await.unwrap();
-            if let Down::Cancel { .. } = down.unwrap() {
+            if let Down::Cancel { .. } = self.down().await {
                 return;
             }
         }

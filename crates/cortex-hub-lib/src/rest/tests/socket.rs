@@ -16,8 +16,10 @@ use tokio_tungstenite::tungstenite::handshake::client::Response;
 use super::rig::LIMIT;
 use super::rig::Rig;
 
+const EVENTS: &str = "/api/events";
+
 /// The rig's HTTP side on a port of its own, until the hub shuts down.
-async fn serve(rig: &Rig) -> (String, tokio::task::JoinHandle<std::io::Result<()>>) {
+pub(super) async fn serve(rig: &Rig) -> (String, tokio::task::JoinHandle<std::io::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (app, over) = (rig.router.clone(), rig.hub.shutdown_token());
@@ -25,11 +27,12 @@ async fn serve(rig: &Rig) -> (String, tokio::task::JoinHandle<std::io::Result<()
     (address, tokio::spawn(serving.into_future()))
 }
 
-async fn connect(
+pub(super) async fn connect(
     address: &str,
+    path: &str,
     headers: &[(&'static str, String)],
 ) -> Result<(WebSocketStream<TcpStream>, Response), Error> {
-    let url = format!("ws://{address}/api/events");
+    let url = format!("ws://{address}{path}");
     let mut request = url.into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
@@ -38,7 +41,7 @@ async fn connect(
     tokio::time::timeout(LIMIT, client_async(request, stream)).await.unwrap()
 }
 
-async fn next(socket: &mut WebSocketStream<TcpStream>) -> Message {
+pub(super) async fn next(socket: &mut WebSocketStream<TcpStream>) -> Message {
     tokio::time::timeout(LIMIT, socket.next()).await.unwrap().unwrap().unwrap()
 }
 
@@ -49,7 +52,7 @@ async fn a_socket_takes_its_token_as_a_protocol_and_does_not_echo_it() {
     let token = URL_SAFE_NO_PAD.encode(&rig.admin);
     let protocols = format!("cortex.v1, cortex.bearer.{token}");
     let (mut socket, response) =
-        connect(&address, &[("sec-websocket-protocol", protocols)]).await.unwrap();
+        connect(&address, EVENTS, &[("sec-websocket-protocol", protocols)]).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "cortex.v1");
     let _node = rig.node("lab").await;
     let Message::Text(text) = next(&mut socket).await else { panic!("no text") };
@@ -70,7 +73,7 @@ async fn row_44_a_socket_tells_nothing_of_a_stranger() {
     let (address, _serving) = serve(&rig).await;
     let bearer = ("authorization", format!("Bearer {ada}"));
     let protocol = ("sec-websocket-protocol", "cortex.v1".to_owned());
-    let (mut socket, _) = connect(&address, &[protocol, bearer]).await.unwrap();
+    let (mut socket, _) = connect(&address, EVENTS, &[protocol, bearer]).await.unwrap();
     // Things happen to the admin's node; then one of hers. She hears of that first.
     let mut secret = rig.node("secret-lab").await;
     let dispatch = Some(serde_json::json!({"argv": ["ls"], "node": "secret-lab"}));
@@ -90,11 +93,12 @@ async fn a_socket_with_a_cookie_is_for_the_hubs_own_pages() {
     let rig = Rig::start().await;
     let (address, _serving) = serve(&rig).await;
     let cookies = super::pages::signed_in(&rig).await;
-    let status = async |headers: &[(&'static str, String)]| match connect(&address, headers).await {
-        Ok((_, response)) => response.status().as_u16(),
-        Err(Error::Http(response)) => response.status().as_u16(),
-        Err(error) => panic!("{error}"),
-    };
+    let status =
+        async |headers: &[(&'static str, String)]| match connect(&address, EVENTS, headers).await {
+            Ok((_, response)) => response.status().as_u16(),
+            Err(Error::Http(response)) => response.status().as_u16(),
+            Err(error) => panic!("{error}"),
+        };
     let protocol = ("sec-websocket-protocol", "cortex.v1".to_owned());
     let cookie = ("cookie", cookies);
     let origin = |text: String| ("origin", text);

@@ -86,7 +86,7 @@ fn body_of(operation: &str) -> Option<Value> {
     match operation {
         "change_node" => Some(json!({"name": "mine", "locked": true})),
         "share_node" => Some(json!({"access": "manage"})),
-        "dispatch_task" => Some(json!({"argv": ["true"]})),
+        "dispatch_task" | "explain_task" => Some(json!({"argv": ["true"]})),
         "cancel_task" => Some(json!({"reason": "no"})),
         "change_user" => Some(json!({"password": "battery staple"})),
         _ => None,

@@ -1,4 +1,4 @@
-//! Process groups: who is in one, and how to end all of it.
+//! Process groups and sessions: who is in one, and how to end all of it.
 //!
 //! What is in a group is read from `/proc`; on systems without it only the leader is counted, and
 //! signals reach the group all the same.
@@ -14,6 +14,7 @@ use rustix::process::Signal;
 struct Seen {
     parent: i32,
     group: i32,
+    session: i32,
     /// When it started, in clock ticks since the system did; tells processes of one id apart.
     started: u64,
 }
@@ -33,7 +34,8 @@ pub fn start_of(pid: u32) -> Option<u64> {
     look(i32::try_from(pid).ok()?).map(|seen| seen.started)
 }
 
-/// The members of a group and their descendants, also those that left the group.
+/// The members of a group, of the session of that number where its leader began one, and their
+/// descendants, also those that left.
 #[must_use]
 pub fn members(group: i32) -> BTreeSet<Process> {
     let all = look_at_all();
@@ -43,7 +45,7 @@ pub fn members(group: i32) -> BTreeSet<Process> {
         for _ in 0..=all.len() {
             match all.get(&at) {
                 _ if at == group => return true,
-                Some(seen) if seen.group == group => return true,
+                Some(seen) if seen.group == group || seen.session == group => return true,
                 Some(seen) => at = seen.parent,
                 None => return false,
             }
@@ -60,9 +62,11 @@ pub fn is_alive(process: Process) -> bool {
     look(process.pid).is_some_and(|seen| seen.started == process.started)
 }
 
-/// Sends TERM to a group and to members that left it.
-pub fn terminate(group: i32, members: &BTreeSet<Process>) {
-    send(group, members, Signal::TERM);
+/// Sends signals to a group and to members that left it, one after the other.
+pub(super) fn ask(group: i32, members: &BTreeSet<Process>, signals: &[Signal]) {
+    for signal in signals {
+        send(group, members, *signal);
+    }
 }
 
 /// Sends KILL to a group and to members that left it.
@@ -104,8 +108,9 @@ fn parse(line: &str) -> Option<Seen> {
     }
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    let started = fields.nth(16)?.parse().ok()?;
-    Some(Seen { parent, group, started })
+    let session = fields.next()?.parse().ok()?;
+    let started = fields.nth(15)?.parse().ok()?;
+    Some(Seen { parent, group, session, started })
 }
 
 #[cfg(test)]
@@ -114,8 +119,8 @@ mod tests {
 
     #[test]
     fn a_line_of_proc_is_read_whatever_the_name() {
-        let line = "42 (a) b (c)) S 7 41 41 0 -1 4194560 99 0 0 0 0 0 0 0 20 0 1 0 12345 1 2";
-        assert_eq!(parse(line), Some(Seen { parent: 7, group: 41, started: 12345 }));
+        let line = "42 (a) b (c)) S 7 41 40 0 -1 4194560 99 0 0 0 0 0 0 0 20 0 1 0 12345 1 2";
+        assert_eq!(parse(line), Some(Seen { parent: 7, group: 41, session: 40, started: 12345 }));
         assert_eq!(parse(&line.replace(" S ", " Z ")), None);
         assert_eq!(parse("42 (a"), None);
     }

@@ -2,7 +2,8 @@
 //!
 //! An attempt is *ripe* when its reports should go out: it has ended, much output waits, or the
 //! oldest report that was not sent has lingered for [`LINGER`]. Within that time a short task's
-//! start, output and end come together, and go out as one message.
+//! start, output and end come together, and go out as one message. What a *prompt* attempt puts out
+//! is ripe at once where nothing of it is on its way.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -61,6 +62,7 @@ struct Track {
     offsets: [u64; 2],
     started: bool,
     end: Option<u64>,
+    prompt: bool,
     place: Place,
 }
 
@@ -101,6 +103,12 @@ impl Queue {
         self.attempts.insert(key, track);
         self.append(key, ended);
         self.ripen(key);
+    }
+
+    pub(super) fn be_prompt(&mut self, key: AttemptKey) {
+        if let Some(track) = self.attempts.get_mut(&key) {
+            track.prompt = true;
+        }
     }
 
     pub(super) fn has_output(&self, key: AttemptKey) -> bool {
@@ -278,7 +286,9 @@ impl Queue {
     /// Puts an attempt in its place; whether the stream must be woken.
     fn schedule(&mut self, key: AttemptKey, now: Instant) -> bool {
         let Some(track) = self.attempts.get_mut(&key) else { return false };
-        if track.end.is_some() || track.waiting >= PIECE_BYTES {
+        // What follows something that is on its way comes in larger pieces for the wait.
+        let is_urgent = track.prompt && track.entries.len() == 1;
+        if track.end.is_some() || is_urgent || track.waiting >= PIECE_BYTES {
             return self.ripen(key);
         }
         if track.place != Place::Nowhere {
@@ -361,5 +371,26 @@ fn weight_of(outcome: &Outcome) -> usize {
         Outcome::Rejected { rule, reason } => rule.len() + reason.len(),
         Outcome::Interrupted { reason } | Outcome::Lost { reason } => reason.len(),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_attempt_waits_only_for_what_is_on_its_way() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let key = AttemptKey { task: cortex_core::id::TaskId::from_bytes([1; 16]), attempt: 1 };
+        queue.admit(key);
+        queue.be_prompt(key);
+        let key_in = |queue: &mut Queue| queue.write(key, Stream::Stdout, "x".into(), now);
+        assert!(key_in(&mut queue));
+        assert!(queue.next_batch(now).is_some());
+        key_in(&mut queue);
+        assert!(queue.next_batch(now).is_none());
+        assert!(queue.next_batch(now + LINGER).is_some());
+        queue.acked(key, u64::MAX);
+        assert!(key_in(&mut queue) && queue.next_batch(now).is_some());
     }
 }

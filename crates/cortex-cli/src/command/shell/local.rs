@@ -1,0 +1,170 @@
+//! The user's own terminal: its keys one by one, its size, and everything put right at the end.
+
+use std::fs::File;
+use std::io;
+use std::io::IsTerminal as _;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use cortex_core::ErrorKind;
+use cortex_proto::json::TerminalDraft;
+use rustix::fs::OFlags;
+use rustix::termios;
+use rustix::termios::OptionalActions;
+use rustix::termios::Termios;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::Signal;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+use crate::exit::Failure;
+use crate::exit::Result;
+use crate::output;
+
+/// Keys that are read at once.
+const MOST_KEYS: usize = 4 << 10;
+
+/// Undoes what a program may have done to a terminal that it was cut off from: the screen of
+/// full-screen programs (the cursor is saved for terminals that are not on it), reports of the
+/// mouse and of pastes, keys for applications, a hidden cursor, colours.
+const PUT_RIGHT: &[u8] = b"\x1b7\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\
+    \x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m\r\n";
+
+/// What happens here.
+#[derive(Debug)]
+pub(super) enum Here {
+    /// Keys were typed.
+    Keys(Vec<u8>),
+    /// The terminal has another size.
+    Resized,
+    /// The terminal is gone, or the system wants this program to end.
+    Ended,
+}
+
+/// The user's terminal in raw mode, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Local {
+    keys: AsyncFd<File>,
+    /// The settings to go back to.
+    before: Termios,
+    resized: Signal,
+    ended: [Signal; 3],
+}
+
+impl Local {
+    /// Takes the terminal over.
+    ///
+    /// # Errors
+    /// The system does not let it.
+    pub(super) fn begin() -> Result<Self> {
+        let unusable = |error: io::Error| {
+            Failure::new(ErrorKind::Internal, format!("cannot use this terminal: {error}"))
+        };
+        let listen = |kind| signal(kind).map_err(unusable);
+        let resized = listen(SignalKind::window_change())?;
+        let ended = [
+            listen(SignalKind::hangup())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::interrupt())?,
+        ];
+        let keys = open_keys().map_err(unusable)?;
+        let before = termios::tcgetattr(io::stdin()).map_err(|error| unusable(error.into()))?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        // What was typed ahead is kept.
+        termios::tcsetattr(io::stdin(), OptionalActions::Drain, &raw)
+            .map_err(|error| unusable(error.into()))?;
+        Ok(Self { keys, before, resized, ended })
+    }
+
+    /// Waits for what happens next; keys are left where they are without `wants_keys`.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost where the future is dropped.
+    pub(super) async fn next(&mut self, wants_keys: bool) -> Here {
+        let [hangup, terminate, interrupt] = &mut self.ended;
+        tokio::select! {
+            keys = read(&self.keys), if wants_keys => keys.map_or(Here::Ended, Here::Keys),
+            _ = self.resized.recv() => Here::Resized,
+            _ = hangup.recv() => Here::Ended,
+            _ = terminate.recv() => Here::Ended,
+            _ = interrupt.recv() => Here::Ended,
+        }
+    }
+
+    /// Undoes what the program on the node did to the terminal.
+    pub(super) fn put_right(&self) {
+        // Nothing else can be tried.
+        let _ = output::write_stdout(PUT_RIGHT);
+    }
+
+    /// Says something on a line of its own.
+    pub(super) fn say(&self, text: &str) {
+        let lines = text.lines().map(|line| format!("\r\n[{line}]")).collect::<String>();
+        // Nobody to tell that nobody listens.
+        let _ = output::write_stderr(format!("{lines}\r\n").as_bytes());
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // Nothing else can be tried.
+        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
+    }
+}
+
+async fn read(keys: &AsyncFd<File>) -> io::Result<Vec<u8>> {
+    let mut buffer = [0; MOST_KEYS];
+    loop {
+        let mut ready = keys.readable().await?;
+        match ready.try_io(|keys| keys.get_ref().read(&mut buffer)) {
+            Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(Ok(len)) => return Ok(buffer[..len].to_vec()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(Err(error)) => return Err(error),
+            // There was nothing after all.
+            Err(_) => {}
+        }
+    }
+}
+
+/// Makes sure that there is a terminal.
+///
+/// # Errors
+/// Standard input or output is none.
+pub(super) fn check() -> Result<()> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage("standard input and output must be a terminal")
+        .with_code("no_terminal")
+        .or_hint("cortex-cli exec runs a program without one"))
+}
+
+/// The user's terminal as one to ask for; 80 by 24 where its size is not known.
+pub(super) fn draft() -> TerminalDraft {
+    let (cols, rows) = size().unwrap_or((80, 24));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    let term = std::env::var("TERM").ok();
+    let term =
+        term.filter(|term| !term.is_empty() && term.len() <= 64 && term.chars().all(is_plain));
+    TerminalDraft { cols, rows, term }
+}
+
+/// The size of the user's terminal, in what a hub takes.
+pub(super) fn size() -> Option<(u16, u16)> {
+    let size = termios::tcgetwinsize(io::stdout()).ok()?;
+    let most = cortex_core::task::MAX_SIDE;
+    let is_known = size.ws_col > 0 && size.ws_row > 0;
+    is_known.then(|| (size.ws_col.min(most), size.ws_row.min(most)))
+}
+
+/// Opens the terminal once more: not to wait for it is then nobody else's business.
+#[expect(deprecated, reason = "unsound where a descriptor is not owned; this one is")]
+fn open_keys() -> io::Result<AsyncFd<File>> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    let flags = i32::try_from(flags).map_err(io::Error::other)?;
+    let file = File::options().read(true).custom_flags(flags).open("/dev/tty")?;
+    AsyncFd::with_interest(file, Interest::READABLE)
+}

@@ -1,0 +1,155 @@
+//! The life of a task's main process: awaited, ended with all of its group when the task is to stop.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use cortex_core::Error;
+use cortex_core::ErrorKind;
+use cortex_core::Result;
+use cortex_core::skill::Invocation;
+use cortex_core::skill::StopReason;
+use cortex_core::task::Outcome;
+use rustix::process::Signal;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+
+use super::REVOKED;
+use super::SHUTDOWN_GRACE;
+use super::broken;
+use super::group;
+use super::group::Process;
+
+/// How long the system has to end what got KILL; what hangs in the kernel is not waited for.
+const KILLED_WITHIN: Duration = Duration::from_millis(500);
+
+/// How often a stopped group is looked at after its leader has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A task's main process, which leads its group.
+pub(super) trait Leader: Send {
+    /// What it and its group are sent when the task is to stop.
+    const ASKS: &'static [Signal];
+
+    /// Waits for its end; may be asked again.
+    fn wait(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + Send;
+}
+
+impl Leader for tokio::process::Child {
+    const ASKS: &'static [Signal] = &[Signal::TERM];
+
+    fn wait(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + Send {
+        self.wait()
+    }
+}
+
+/// How the main process came to its end.
+#[derive(Debug)]
+pub(super) enum End {
+    Exited(ExitStatus),
+    /// Somebody wanted it; so many processes ended.
+    Stopped(StopReason, u32),
+}
+
+/// Ends a group when the skill's future is dropped before its time.
+#[derive(Debug)]
+pub(super) struct KillOnDrop {
+    group: Option<i32>,
+}
+
+impl KillOnDrop {
+    pub(super) fn of(group: i32) -> Self {
+        Self { group: Some(group) }
+    }
+
+    /// The main process has ended: what it left behind stays.
+    pub(super) fn leave(&mut self) {
+        self.group = None;
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            group::kill(group, &group::members(group));
+        }
+    }
+}
+
+impl End {
+    /// What the task comes to.
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            End::Exited(status) => exited(status),
+            End::Stopped(reason, processes) => stopped(reason, processes),
+        }
+    }
+}
+
+/// Waits for the main process, and ends its group when the task is to stop.
+pub(super) async fn supervise<L: Leader>(
+    invocation: &Invocation,
+    child: &mut L,
+    leader: i32,
+) -> Result<End> {
+    let reason = tokio::select! {
+        biased;
+        status = child.wait() => return Ok(End::Exited(status.map_err(cannot_wait)?)),
+        reason = invocation.cancelled() => reason,
+    };
+    let mut members = group::members(leader);
+    group::ask(leader, &members, L::ASKS);
+    let grace = match reason {
+        StopReason::Shutdown => invocation.grace.min(SHUTDOWN_GRACE),
+        StopReason::Revoked => Duration::ZERO,
+        _ => invocation.grace,
+    };
+    let deadline = Instant::now() + grace;
+    let leader_ended = timeout_at(deadline, child.wait()).await.is_ok();
+    // The others of the group have the rest of the grace time.
+    while leader_ended && Instant::now() < deadline && any_alive(&members) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    members.extend(group::members(leader));
+    if !leader_ended || any_alive(&members) {
+        group::kill(leader, &members);
+        child.wait().await.map_err(cannot_wait)?;
+        let deadline = Instant::now() + KILLED_WITHIN;
+        while Instant::now() < deadline && any_alive(&members) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+    let ended = members.iter().filter(|member| !group::is_alive(**member)).count();
+    Ok(End::Stopped(reason, u32::try_from(ended).unwrap_or(u32::MAX).max(1)))
+}
+
+fn any_alive(members: &BTreeSet<Process>) -> bool {
+    members.iter().any(|member| group::is_alive(*member))
+}
+
+fn exited(status: ExitStatus) -> Outcome {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Outcome::Exited { code },
+        (None, Some(signal)) => Outcome::Signalled { signal },
+        (None, None) => broken(format!("the program ended in an unknown way: {status}")),
+    }
+}
+
+fn stopped(reason: StopReason, processes: u32) -> Outcome {
+    match reason {
+        StopReason::Timeout => Outcome::TimedOut { processes },
+        StopReason::Shutdown => Outcome::Interrupted { reason: "node was shut down".to_owned() },
+        StopReason::Revoked => Outcome::Interrupted { reason: REVOKED.to_owned() },
+        _ => Outcome::Cancelled { processes },
+    }
+}
+
+fn cannot_wait(error: io::Error) -> Error {
+    defect("the program's end cannot be awaited").with_source(error)
+}
+
+pub(super) fn defect(message: &str) -> Error {
+    Error::new(ErrorKind::Internal, "run program", message)
+}
