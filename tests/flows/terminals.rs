@@ -127,6 +127,7 @@ async fn ctrl_c_reaches_what_runs_and_not_the_shell() {
     let node = sandbox.node("lab").await;
     let session = sandbox.session(&[&node]).await;
     let task = sandbox.submit(session, terminal(["sh"])).await;
+    until(&sandbox, &task, |screen| screen.rows[0] == ">").await;
     keys(&sandbox, &task, "sh -c 'echo on; exec sleep 300'\r").await;
     until_row(&sandbox, &task, "on").await;
     keys(&sandbox, &task, "\x03").await;
@@ -280,6 +281,7 @@ async fn cancel_ends_all_of_the_terminals_session() {
     let node = sandbox.node("lab").await;
     let session = sandbox.session(&[&node]).await;
     let task = sandbox.submit(session, terminal(["sh", "-i"])).await;
+    until(&sandbox, &task, |screen| screen.rows[0] == ">").await;
     // Jobs have groups of their own, one does not listen to HUP, one has lost its parent.
     keys(&sandbox, &task, "sleep 301 & nohup sleep 302 >/dev/null 2>&1 &\r").await;
     keys(&sandbox, &task, "(sleep 303 & echo $! ) ; echo all on\r").await;
