@@ -157,7 +157,9 @@ impl Link {
 
     pub(crate) async fn close(self, reason: Reason) {
         let message = "test".to_owned();
-        self.say(Down::Closing(v1::StreamClosing { reason: reason.into(), message })).await;
+        let body = Down::Closing(v1::StreamClosing { reason: reason.into(), message });
+        // A node that was removed may have gone already.
+        let _ = self.down.send(Ok(v1::HubMessage { body: Some(body) })).await;
     }
 
     async fn say(&self, body: Down) {
