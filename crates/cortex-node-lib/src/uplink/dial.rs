@@ -33,10 +33,7 @@ impl Uplink {
     }
 
     fn roots(&self) -> Result<Roots> {
-        match &*self.trusted.borrow() {
-            Some(bundle) => Ok(Roots::bundled(bundle, now())),
-            None => Roots::configured(&self.destination),
-        }
+        Roots::of(self.trusted.borrow().as_deref(), &self.destination, now())
     }
 
     /// Gets the newest bundle from whoever answers. Says whether it was taken.

@@ -70,6 +70,17 @@ impl Roots {
         Ok(Self { pins: to.pins.clone(), known })
     }
 
+    /// Those of the bundle if there is one, and what is configured otherwise.
+    ///
+    /// # Errors
+    /// As [`Roots::configured`].
+    pub(super) fn of(bundle: Option<&Bundle>, to: &Destination, now: Timestamp) -> Result<Self> {
+        match bundle {
+            Some(bundle) => Ok(Self::bundled(bundle, now)),
+            None => Self::configured(to),
+        }
+    }
+
     /// Those of a bundle that are accepted at `now`; what is configured counts no more.
     pub(super) fn bundled(bundle: &Bundle, now: Timestamp) -> Self {
         let known: Vec<_> = bundle

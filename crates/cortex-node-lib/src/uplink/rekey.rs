@@ -64,10 +64,7 @@ pub(crate) async fn rekey(
     change: Rekey<'_>,
     is_removal: impl Fn(Sealed) -> bool,
 ) -> Result<Rekeyed> {
-    let roots = match bundle {
-        Some(bundle) => Roots::bundled(bundle, now()),
-        None => Roots::configured(destination)?,
-    };
+    let roots = Roots::of(bundle, destination, now())?;
     let channel = connect::dial(destination, roots, Door::Enrolment).await?;
     let Err(status) = ask(channel, change).await? else { return Ok(Rekeyed::Done) };
     if let Some(code) = final_code(&status) {

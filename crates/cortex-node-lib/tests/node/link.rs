@@ -155,6 +155,19 @@ impl Link {
         self.say(Down::Ack(v1::ReportAck { attempts: vec![ack] })).await;
     }
 
+    /// What the only task puts out, until that ends with a line's end.
+    pub(crate) async fn first_line(&mut self) -> String {
+        let mut output = Vec::new();
+        while !output.ends_with(b"\n") {
+            for report in self.batch().await {
+                if let News::Output { data, .. } = report.news {
+                    output.extend_from_slice(&data);
+                }
+            }
+        }
+        String::from_utf8(output).unwrap().trim().to_owned()
+    }
+
     pub(crate) async fn close(self, reason: Reason) {
         let message = "test".to_owned();
         let body = Down::Closing(v1::StreamClosing { reason: reason.into(), message });

@@ -20,15 +20,7 @@ use crate::link::Link;
 async fn start_stubborn(link: &mut Link) -> (TaskId, String) {
     let script = "trap \"\" TERM; echo $$; while :; do sleep 600; done";
     let task = link.submit(TaskSpec::argv(["sh", "-c", script])).await;
-    let mut output = Vec::new();
-    while !output.ends_with(b"\n") {
-        for report in link.batch().await {
-            if let News::Output { data, .. } = report.news {
-                output.extend_from_slice(&data);
-            }
-        }
-    }
-    (task, String::from_utf8(output).unwrap().trim().to_owned())
+    (task, link.first_line().await)
 }
 
 fn is_there(pid: &str) -> bool {
