@@ -12,6 +12,7 @@ use cortex_core::task::State;
 use cortex_core::task::TaskSpec;
 use cortex_hub_lib::AuditFilter;
 use cortex_hub_lib::config::NodeTls;
+use cortex_hub_lib::trust::Purpose;
 use cortex_node_lib::NodeBuilder;
 use cortex_node_lib::Status;
 use cortex_node_lib::config::Environment;
@@ -178,6 +179,29 @@ async fn a_crash_between_any_two_steps_of_a_change_costs_nothing() {
         node.stop().await;
         sandbox.stop().await;
     }
+}
+
+/// The node has only its bundle to go by when it starts, and asks for a newer one before it asks again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_a_rotation_of_the_hubs_own_keys_has_overtaken_comes_to_its_end() {
+    let sandbox = Sandbox::start().await;
+    let (node, other) = (sandbox.node("lab").await, sandbox.node("other").await);
+    let session = sandbox.session(&[&node]).await;
+    node.stop().await;
+    let dir = sandbox.path("lab-data");
+    std::fs::write(dir.join("identity-next.key"), "0b".repeat(32)).unwrap();
+    let next = key_in(&dir, "identity-next.key");
+    for purpose in [Purpose::Ca, Purpose::Signing] {
+        sandbox.rotate(purpose, 1).await;
+    }
+    let node = sandbox.restart_node("lab");
+    wait(node.node.wait_online()).await.unwrap();
+    let task = sandbox.run(session, TaskSpec::argv(["true"])).await;
+    assert_eq!(task.state, State::Succeeded);
+    assert_eq!(lab(&sandbox).await.identity, next.verifying_key().to_bytes());
+    node.stop().await;
+    other.stop().await;
+    sandbox.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,7 +67,8 @@ impl Driver {
                 // The hub may have replaced its own keys while the node was away.
                 let sealed =
                     uplink::newest_bundle(&destination(&self.parts.config), member.node).await;
-                let is_newer = sealed.is_ok_and(|sealed| authority.trust(&sealed).is_ok());
+                let is_newer =
+                    sealed.is_ok_and(|sealed| matches!(authority.trust(&sealed), Ok(Some(_))));
                 if is_newer { self.ask_whom(&authority, next).await } else { Err(error) }
             }
             asked => asked,
