@@ -6,6 +6,7 @@
 mod fleet;
 mod random;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -112,11 +113,11 @@ fn queue<'a>(tasks: usize, targets: &'a [Target], random: &mut Random) -> Vec<Wa
 }
 
 fn median(queue: &[Waiting<'_>], seats: &[Seats<'_>], runs: usize) -> Result<(Plan, Duration)> {
-    let first = plan(queue, seats, &Shares::default());
+    let first = plan(queue, seats, &Shares::default(), &BTreeMap::new());
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs {
         let start = Instant::now();
-        let again = plan(queue, seats, &Shares::default());
+        let again = plan(queue, seats, &Shares::default(), &BTreeMap::new());
         times.push(start.elapsed());
         ensure!(again == first, "the same input gave another plan");
     }

@@ -9,6 +9,7 @@ mod handshakes;
 mod identity;
 mod impersonation;
 mod interop;
+mod pool;
 mod programs;
 mod receipts;
 mod restart;

@@ -177,8 +177,19 @@ impl Sandbox {
         name: &str,
         equip: impl FnOnce(NodeBuilder) -> NodeBuilder,
     ) -> RunningNode {
+        self.launch_with(config, name, |config| config, equip)
+    }
+
+    /// Starts a node as [`Self::launch`] does, with its configuration changed.
+    pub(crate) fn launch_with(
+        &self,
+        config: &Path,
+        name: &str,
+        change: impl FnOnce(NodeConfig) -> NodeConfig,
+        equip: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> RunningNode {
         let loaded = NodeConfig::load(config, &Environment::empty()).expect("a good file");
-        let mut config = loaded.config.drain(Duration::ZERO);
+        let mut config = change(loaded.config.drain(Duration::ZERO));
         config.data_dir = self.path(&format!("{name}-data"));
         let builder = equip(NodeBuilder::new(config));
         let (node, driver) = builder.build().expect("the node is built");

@@ -63,6 +63,8 @@ pub struct Capabilities {
     pub skills: Vec<OfferedSkill>,
     /// The node's labels; see [`Label`] for the rules of keys and values.
     pub labels: BTreeMap<String, String>,
+    /// How many tasks it runs at once.
+    pub max_tasks: u32,
 }
 
 /// The operating system of a node.

@@ -33,6 +33,9 @@ pub const PRESENCE_TTL: Duration = Duration::from_millis(12_500);
 /// Users with whom one node can be shared.
 pub const MAX_GRANTS: usize = 1_000;
 
+/// Slots of a node that does not say how many it has.
+pub const UNSTATED_SLOTS: u32 = 64;
+
 /// An enrolled node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -183,6 +186,20 @@ impl Status {
 }
 
 impl Node {
+    /// How many tasks it runs at once, as far as it said so.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        let stated = self.capabilities.as_ref().map_or(0, |stated| stated.max_tasks);
+        if stated == 0 { UNSTATED_SLOTS } else { stated }
+    }
+
+    /// Whether it takes part in the work pool: a node that states its slots claims what it is
+    /// offered. To others tasks are sent without asking.
+    #[must_use]
+    pub fn claims(&self) -> bool {
+        self.capabilities.as_ref().is_some_and(|stated| stated.max_tasks > 0)
+    }
+
     /// What people see of it at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Status {

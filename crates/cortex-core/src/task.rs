@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! submitted ─▶ queued ─▶ assigned ─▶ running ─▶ cancelling ─▶ exactly one end
-//!                 ▲          │
-//!                 └─ returned ┘ (it never left the hub)
+//!               ▲  ▲          │          │
+//!               │  └─ returned ┤          │  (it never left the hub)
+//!               └─── retried ──┴──────────┘  (its node was lost, and it may run again)
 //! ```
 //! Ends: succeeded, failed, cancelled, `timed_out`, rejected, interrupted, lost. A task may end from
 //! every state; from an end it never moves again.
 
+mod delivery;
 mod event;
 mod outcome;
 mod spec;
@@ -21,6 +23,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use delivery::Delivery;
+pub use delivery::MAX_ATTEMPTS;
 pub use event::TaskEvent;
 pub use outcome::Outcome;
 pub use spec::MAX_ARG_BYTES;
@@ -70,8 +74,14 @@ pub struct Task {
     pub node: Option<NodeId>,
     /// Process id on that node.
     pub pid: Option<u32>,
-    /// Bytes put out so far.
+    /// Attempts that were interrupted or lost before the current one.
+    #[serde(default)]
+    pub spent: u8,
+    /// Bytes put out so far, by all attempts: what one puts out follows what the last one did.
     pub output: OutputTotals,
+    /// Of these, what earlier attempts put out: where the current one's output begins.
+    #[serde(default)]
+    pub before: OutputTotals,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// When it was submitted.
@@ -135,7 +145,9 @@ impl Task {
             attempt: 0,
             node: None,
             pid: None,
+            spent: 0,
             output: OutputTotals::default(),
+            before: OutputTotals::default(),
             outcome: None,
             created_at: now,
             started_at: None,
@@ -156,6 +168,7 @@ impl Task {
             TaskEvent::Submitted { .. } => return Err(self.misfit("submitted")),
             TaskEvent::Assigned { attempt, node } => self.assign(*attempt, *node)?,
             TaskEvent::Returned { attempt, .. } => self.take_back(*attempt)?,
+            TaskEvent::Retried { attempt, outcome } => self.retry(*attempt, outcome)?,
             TaskEvent::Started { attempt, pid } => self.start(*attempt, *pid, now)?,
             TaskEvent::Output { attempt, stream, offset, len } => {
                 self.grow(*attempt, *stream, *offset, *len)?;
@@ -203,6 +216,36 @@ impl Task {
         }
         self.state = State::Queued;
         self.node = None;
+        Ok(())
+    }
+
+    /// Whether the current attempt may be followed by another one if it ends like this.
+    #[must_use]
+    pub fn may_retry(&self, outcome: &Outcome) -> bool {
+        let is_open_end = matches!(outcome, Outcome::Interrupted { .. } | Outcome::Lost { .. });
+        let is_wanted = matches!(self.state, State::Assigned | State::Running);
+        is_open_end && is_wanted && self.spent + 1 < self.spec.delivery.attempts
+    }
+
+    /// What becomes of the task if its current attempt ends like this: another one, or its end.
+    #[must_use]
+    pub fn after(&self, outcome: Outcome) -> TaskEvent {
+        let attempt = self.attempt;
+        match self.may_retry(&outcome) {
+            true => TaskEvent::Retried { attempt, outcome },
+            false => TaskEvent::ended(attempt, outcome),
+        }
+    }
+
+    fn retry(&mut self, attempt: u32, outcome: &Outcome) -> Result<(), TransitionError> {
+        self.expect_attempt(attempt)?;
+        if !self.may_retry(outcome) {
+            return Err(self.misfit("retried"));
+        }
+        self.state = State::Queued;
+        self.spent += 1;
+        self.before = self.output;
+        (self.node, self.pid, self.started_at) = (None, None, None);
         Ok(())
     }
 

@@ -249,6 +249,8 @@ impl Driver {
         let background = TaskTracker::new();
         background.spawn(inbox::run(hub.clone(), arrivals));
         background.spawn(sweep(hub.clone(), ending.clone()));
+        let planning = (hub.clone(), ending.clone());
+        background.spawn(async move { planning.0.dispatch().run_pool(planning.1).await });
         background.spawn(hub.clone().enforce_accounts(ending.clone()));
         let renewing = (hub.clone(), ending.clone());
         background.spawn(async move {

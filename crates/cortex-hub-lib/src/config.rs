@@ -65,6 +65,8 @@ pub struct Limits {
     pub restart_grace_s: u64,
     /// Tasks of one user that have not ended.
     pub open_tasks: u32,
+    /// Tasks of one user that nodes have at one time; more wait for their turn.
+    pub running_tasks: u32,
     /// Messages that wait for one node before it counts as too slow.
     pub link_queue: usize,
 }
@@ -94,6 +96,7 @@ impl Default for Limits {
             node_grace_s: 25,
             restart_grace_s: 60,
             open_tasks: 10_000,
+            running_tasks: 10_000,
             link_queue: 4_096,
         }
     }

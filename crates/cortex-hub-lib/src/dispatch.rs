@@ -6,10 +6,16 @@
 
 mod access;
 mod cancel;
+mod grant;
 mod input;
 mod open;
+mod pass;
+mod pool;
+mod queue;
 mod reconcile;
+mod review;
 mod settle;
+mod standing;
 mod submit;
 mod sweep;
 
@@ -26,6 +32,7 @@ use cortex_core::session::Appended;
 use cortex_core::session::Happening;
 use cortex_core::session::SessionStore;
 use cortex_core::session::TaskFilter;
+use cortex_core::task::State;
 use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
@@ -38,6 +45,7 @@ use crate::clock;
 use crate::config::Limits;
 use crate::dispatch::input::Inputs;
 use crate::dispatch::open::Open;
+use crate::dispatch::pool::Pool;
 use crate::feed::Change;
 use crate::feed::Feed;
 use crate::feed::TaskTopic;
@@ -57,6 +65,7 @@ pub(crate) struct Dispatch {
     limits: Limits,
     open: Open,
     inputs: Inputs,
+    pool: Pool,
 }
 
 impl Dispatch {
@@ -73,9 +82,20 @@ impl Dispatch {
         limits: Limits,
     ) -> Result<Self> {
         let open = Open::default();
-        let inputs = Inputs::default();
-        let dispatch =
-            Self { hub, store, registry, accounts, links, feed, metrics, limits, open, inputs };
+        let (inputs, pool) = (Inputs::default(), Pool::default());
+        let dispatch = Self {
+            hub,
+            store,
+            registry,
+            accounts,
+            links,
+            feed,
+            metrics,
+            limits,
+            open,
+            inputs,
+            pool,
+        };
         let deadline = clock::now() + dispatch.limits.restart_grace();
         for task in dispatch.store.tasks(TaskFilter::open()).await? {
             if let Some(node) = task.node {
@@ -97,7 +117,7 @@ impl Dispatch {
         self.open.output(id, stream, offset)
     }
 
-    /// How many tasks a node has.
+    /// How many slots of a node are taken: by tasks that it has, and by those that are on their way.
     pub(crate) fn load_of(&self, node: NodeId) -> u32 {
         self.open.load_of(node)
     }
@@ -105,6 +125,8 @@ impl Dispatch {
     /// The node's stream ended at `now`: its tasks wait for it for the grace time.
     pub(crate) fn node_left(&self, node: NodeId, now: Timestamp) {
         self.open.await_node(node, now + self.limits.node_grace());
+        self.withdraw_offers(node);
+        self.ring();
     }
 
     /// Appends to a session's log, then updates what is open and tells the readers.
@@ -128,8 +150,10 @@ impl Dispatch {
             }
         }
         self.feed.publish(session, &appended.entries);
+        let mut is_freed = false;
         for task in &appended.tasks {
             self.open.update(task);
+            is_freed |= task.state.is_end() || task.state == State::Queued;
             if task.state.is_end() {
                 self.inputs.forget(task.id);
                 self.metrics.tasks_ended.inc();
@@ -140,6 +164,9 @@ impl Dispatch {
             if self.feed.is_watched() {
                 self.feed.announce(Change::Task(task.clone()));
             }
+        }
+        if is_freed {
+            self.ring();
         }
         self.count_open();
     }
@@ -153,6 +180,8 @@ impl Dispatch {
     }
 
     fn count_open(&self) {
-        self.metrics.tasks_open.set(i64::try_from(self.open.len()).unwrap_or(i64::MAX));
+        let (open, queued) = (self.open.len(), self.open.queue(|queue| queue.len()));
+        self.metrics.tasks_open.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.metrics.tasks_queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
     }
 }

@@ -3,6 +3,7 @@
 
 mod admission;
 mod audit;
+mod drain;
 mod enforce;
 mod explain;
 mod follow;
@@ -20,6 +21,7 @@ mod sessions;
 mod streams;
 mod tasks;
 mod terminal;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -61,6 +63,7 @@ pub use tasks::TaskDraft;
 pub use terminal::Attached;
 pub use terminal::TerminalReader;
 pub use terminal::TerminalStep;
+pub use waiting::Waiting;
 
 use crate::accounts::Accounts;
 use crate::config::HubConfig;

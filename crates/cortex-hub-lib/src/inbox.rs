@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cortex_core::report::Ack;
 use cortex_core::report::News;
 use cortex_core::report::Report;
 use tokio::sync::mpsc;
@@ -112,7 +111,14 @@ async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {
         Up::Inventory(known) => hub.dispatch().reconcile(node.id, &known).await,
         Up::Reports(reports) => {
             let acks = hub.dispatch().settle(&node, reports).await?;
-            acknowledge(link, acks).await?;
+            if !acks.is_empty() {
+                tell(link, Down::Acks(acks)).await?;
+            }
+        }
+        Up::Claims(tasks) => {
+            if let Some(refused) = hub.dispatch().claim(link, tasks) {
+                tell(link, refused).await?;
+            }
         }
         Up::Given(acks) => hub.dispatch().input_given(node.id, &acks),
         Up::Adopted(serial) => link.adopt(serial),
@@ -124,12 +130,9 @@ async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {
     Ok(())
 }
 
-/// Acknowledgements may wait for room, since the node cannot go on without them.
-async fn acknowledge(link: &Link, acks: Vec<Ack>) -> Result<(), String> {
-    if acks.is_empty() {
-        return Ok(());
-    }
-    tokio::time::timeout(ACK_PATIENCE, link.send_patiently(Down::Acks(acks)))
+/// What answers a node may wait for room, since the node cannot go on without it.
+async fn tell(link: &Link, down: Down) -> Result<(), String> {
+    tokio::time::timeout(ACK_PATIENCE, link.send_patiently(down))
         .await
         .map_err(|_| "the node does not read its stream".to_owned())
 }

@@ -57,6 +57,7 @@ pub use hub::TaskDraft;
 pub use hub::TerminalReader;
 pub use hub::TerminalStep;
 pub use hub::TrustState;
+pub use hub::Waiting;
 pub use metrics::Metrics;
 pub use rest::router;
 pub use screen::ScreenText;

@@ -60,6 +60,13 @@ pub(crate) enum Down {
     },
     /// These reports are stored.
     Acks(Vec<Ack>),
+    /// The node may claim other tasks of the work pool than before.
+    Pool {
+        /// Those that it may claim from now on, in the order in which it should try them.
+        offered: Vec<TaskId>,
+        /// Those that it may not claim any more, and does not get if it did.
+        withdrawn: Vec<TaskId>,
+    },
 }
 
 /// What comes up a link.
@@ -71,6 +78,8 @@ pub(crate) enum Up {
     Reports(Vec<Report>),
     /// Attempts have got their input up to these numbers.
     Given(Vec<Ack>),
+    /// The node claims tasks that it was offered.
+    Claims(Vec<TaskId>),
     /// The node trusts what the bundle of this serial says.
     Adopted(u64),
     /// The node leaves on purpose.

@@ -41,6 +41,27 @@ pub(crate) enum Unplaced {
         /// Its name.
         name: String,
     },
+    /// A node fits and has no free slot.
+    #[error("all slots of node \"{name}\" are taken")]
+    Full {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Unplaced {
+    /// A stable word for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Unplaced::NoNodes => "no_nodes",
+            Unplaced::NotAttached => "node_not_attached",
+            Unplaced::Withdrawn { .. } => "node_not_shared",
+            Unplaced::Unfit(_) => "no_fitting_node",
+            Unplaced::Offline { .. } => "node_offline",
+            Unplaced::Cordoned { .. } => "node_cordoned",
+            Unplaced::Full { .. } => "node_full",
+        }
+    }
 }
 
 /// Chooses among the nodes that can take the task: the first one that it names, else the one that
@@ -61,8 +82,7 @@ pub(crate) fn choose(
     let named = spec.target.named();
     let place = |one: &&Candidate| {
         let wanted = named.iter().position(|node| *node == one.id).unwrap_or(usize::MAX);
-        // How many slots a node has is its own business: who has fewer tasks has more free ones.
-        (wanted, Rank::new(task, one.id, one.near, u32::MAX - one.load))
+        (wanted, Rank::new(task, one.id, one.near, one.free()))
     };
     match fitting.into_iter().min_by_key(place) {
         Some(best) => Ok(best.id),
@@ -88,6 +108,7 @@ fn explain(spec: &TaskSpec, refused: &[(&Candidate, Objection)]) -> Unplaced {
             Unplaced::Offline { name: names.join("\", \"") }
         }
         Objection::Cordoned => Unplaced::Cordoned { name: first.name() },
+        Objection::Full { .. } => Unplaced::Full { name: first.name() },
         _ => {
             let told = closest.iter().take(MOST_NAMED);
             let mut told: Vec<_> =

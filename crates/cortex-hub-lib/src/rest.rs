@@ -5,6 +5,7 @@
 
 mod audit;
 mod convert;
+mod delivery;
 mod dispatch;
 mod docs;
 mod edge;

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod authority;
+mod claims;
 mod console;
 mod drain;
 mod guard;
@@ -53,6 +54,7 @@ pub use measure::journal_times;
 
 use attempt::Attempt;
 use attempt::Stop;
+use claims::Claims;
 use drain::ask_to_stop;
 use drain::drained;
 use guard::Guard;
@@ -101,6 +103,7 @@ pub(crate) struct Runner {
     attempts: HashMap<AttemptKey, Handle>,
     tasks: JoinSet<AttemptKey>,
     places: Arc<Semaphore>,
+    claims: Claims,
     most: usize,
     leaving: bool,
     /// The hub has removed the node, and said so with its signature.
@@ -153,6 +156,7 @@ impl Runner {
             attempts: HashMap::new(),
             tasks: JoinSet::new(),
             places: Arc::new(Semaphore::new(places)),
+            claims: Claims::default(),
             most: places.saturating_add(MOST_WAITING),
             leaving: false,
             removed: false,
@@ -195,7 +199,10 @@ impl Runner {
                         break Duration::ZERO;
                     }
                 }
-                Some(done) = self.tasks.join_next() => self.finish(done),
+                Some(done) = self.tasks.join_next() => {
+                    self.finish(done);
+                    self.claim();
+                }
                 limit = drained(&mut drain) => break limit,
                 _ = tidy.tick() => self.tidy(),
             }
@@ -222,10 +229,12 @@ impl Runner {
                 }
                 Downlink::Opened { epoch, taken } => {
                     self.guard.opened(epoch);
+                    self.claims.reset();
                     // Who no longer waits has lost the stream again.
                     let _ = taken.send(());
                 }
                 Downlink::Signed(sealed) => self.receive(sealed),
+                Downlink::Pool(offers) => self.claims.change(offers.offered, &offers.withdrawn),
             }
         }
         while let Some(done) = self.tasks.try_join_next() {
@@ -233,6 +242,7 @@ impl Runner {
         }
         self.note_settled();
         self.floor.journal.commit();
+        self.claim();
     }
 
     fn receive(&mut self, sealed: Sealed) {
@@ -243,6 +253,7 @@ impl Runner {
     fn obey(&mut self, ruling: Ruling) {
         match ruling {
             Ruling::Obey(Order::Run { key, mandate, order, epoch, sequence }) => {
+                self.claims.came(key.task);
                 if !self.admit(key) {
                     return;
                 }
@@ -278,6 +289,7 @@ impl Runner {
             }
             Ruling::Obey(Order::Control(order)) => self.obey_control(&order),
             Ruling::Reject { key, mandate, rule, reason } => {
+                self.claims.came(key.task);
                 tracing::warn!(task = %key.task, rule, reason, "rejected");
                 if self.admit(key) {
                     self.reject(key, mandate, rule, reason);

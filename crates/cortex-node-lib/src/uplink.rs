@@ -38,6 +38,7 @@ use cortex_core::id::InviteId;
 use cortex_core::id::NodeId;
 use cortex_core::node::Health;
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::convert::Offers;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::VerifyingKey;
 use futures::future::BoxFuture;
@@ -189,6 +190,8 @@ pub(crate) enum Downlink {
     },
     /// A message of the stream.
     Signed(Sealed),
+    /// What the stream offers has changed.
+    Pool(Offers),
 }
 
 /// How the node stands to its hub.
@@ -241,6 +244,8 @@ pub(crate) struct Uplink {
     pub(crate) pulse: Pulse,
     /// Shows how the node stands to its hub.
     pub(crate) status: watch::Sender<Status>,
+    /// How many tasks the node runs at once.
+    pub(crate) max_tasks: u32,
     /// How many attempts may fail in a row.
     pub(crate) reconnect_limit: Option<u32>,
     /// Version of this software.

@@ -8,12 +8,15 @@ mod control;
 mod health;
 mod input;
 pub mod policy;
+mod pool;
 mod report;
 mod task;
 
 pub use control::ControlAct;
 pub use control::ControlOrder;
 pub use input::InputOrder;
+pub use pool::Offers;
+pub use pool::parse_claims;
 pub use report::parse_ack;
 pub use report::parse_attempt;
 pub use report::parse_report;

@@ -5,6 +5,7 @@
 
 mod account;
 mod audit;
+mod delivery;
 mod enrolment;
 mod event;
 mod node;
@@ -30,6 +31,9 @@ pub use audit::AuditInfo;
 pub use audit::BadRecord;
 pub use audit::ChainHead;
 pub use audit::ExportLine;
+pub use delivery::DeliveryInfo;
+pub use delivery::DrainRequest;
+pub use delivery::WaitInfo;
 pub use enrolment::CertChallenge;
 pub use enrolment::CertChallengeRequest;
 pub use enrolment::CertIssued;

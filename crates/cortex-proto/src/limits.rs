@@ -17,6 +17,9 @@ pub const MAX_WAITING_INPUT_BYTES: usize = 256 << 10;
 /// The most reports that one batch carries.
 pub const MAX_BATCH_REPORTS: usize = 256;
 
+/// The most tasks that one claim names.
+pub const MAX_CLAIMS: usize = 256;
+
 /// The most bytes of output that one batch carries.
 pub const MAX_BATCH_BYTES: usize = 1 << 20;
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::args::HELP;
 use crate::args::value;
+use crate::args::value::Moment;
 use crate::args::value::Pair;
 
 /// Where a task may run, where that is left to the hub.
@@ -21,6 +22,23 @@ pub(crate) struct ChoiceArgs {
     /// Any node of the session.
     #[arg(long)]
     pub(crate) any: bool,
+}
+
+/// How soon a task is wanted, until when, and how often it may be tried.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DeliveryArgs {
+    /// Of your tasks that wait, the one with the highest number goes first, 0 to 255.
+    /// [default: 128]
+    #[arg(long, value_name = "N")]
+    pub(crate) priority: Option<u8>,
+    /// End the task if it has not ended by then, also while it waits: a span from now, or a time,
+    /// e.g. 10m or 2026-11-22T18:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = value::moment)]
+    pub(crate) deadline: Option<Moment>,
+    /// Start it again on another node if its node is lost, until it has had so many attempts, 1 to
+    /// 16. It may run twice then. [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) attempts: Option<u8>,
 }
 
 /// `explain`.
@@ -97,6 +115,8 @@ pub(crate) struct ExecArgs {
     /// Wait for the node if it is not online.
     #[arg(long)]
     pub(crate) queue: bool,
+    #[command(flatten)]
+    pub(crate) delivery: DeliveryArgs,
     /// Print the task and return; do not wait for its end.
     #[arg(long, short)]
     pub(crate) detach: bool,

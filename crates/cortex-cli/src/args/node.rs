@@ -1,6 +1,7 @@
 //! `node …`, and the commands of `cortex-node`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::Subcommand;
@@ -23,9 +24,13 @@ pub(crate) enum NodeCommand {
     /// Set labels of a node (key=value), or take them away (key-).
     Label(LabelArgs),
     /// Send new tasks elsewhere.
+    #[command(visible_alias = "pause")]
     Cordon(NodeName),
     /// Send new tasks here again.
+    #[command(visible_alias = "resume")]
     Uncordon(NodeName),
+    /// Send new tasks elsewhere, and wait until those that are here have ended.
+    Drain(DrainArgs),
     /// Share a node of yours with a user.
     Share(ShareArgs),
     /// Share a node with a user no more: their access and their tasks on it end at once.
@@ -56,6 +61,28 @@ pub(crate) struct RunArgs {
     /// Directory for the node's key and journal; before the one in the configuration.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// `node drain`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli node drain build-1 && ssh build-1 reboot
+  cortex-cli node drain build-1 --timeout 10m
+
+The node stays cordoned afterwards: cortex-cli node uncordon NODE. If this program is
+ended, the node is drained all the same.
+"
+)]
+pub(crate) struct DrainArgs {
+    /// The node, by name or id.
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
+    /// Cancel what still runs after this time, e.g. 10m.
+    #[arg(long, value_name = "SPAN", value_parser = value::span)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// `rotate-identity` of `cortex-node`.

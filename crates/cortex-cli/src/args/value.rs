@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cortex_core::timestamp::Timestamp;
+
 /// A label or variable: `key=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pair {
@@ -55,6 +57,40 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
         .map_err(|_| "expected a time with its unit, e.g. 90s, 30m or 1h30m".to_owned())
 }
 
+/// A point in time as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// So long from now.
+    In(Duration),
+    /// This one.
+    At(Timestamp),
+}
+
+impl Moment {
+    /// The time.
+    #[must_use]
+    pub(crate) fn from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Moment::In(span) => now + span,
+            Moment::At(time) => time,
+        }
+    }
+}
+
+/// Parses a span from now such as `10m`, or a time such as `2026-11-22T18:00:00Z`.
+///
+/// # Errors
+/// A sentence for the user.
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(span) = span(text) {
+        return Ok(Moment::In(span));
+    }
+    let time = text.parse().map(Moment::At);
+    time.map_err(|_| {
+        "expected a span such as 10m, or a time such as 2026-11-22T18:00:00Z".to_owned()
+    })
+}
+
 /// Milliseconds of a span, for the wire.
 #[must_use]
 pub(crate) fn millis(span: Duration) -> u64 {
@@ -89,5 +125,10 @@ mod tests {
         assert_eq!(millis(span("90s").unwrap()), 90_000);
         assert!(span("30").is_err());
         assert!(span("").is_err());
+        let now = Timestamp::from_millis(1_000);
+        assert_eq!(moment("2s").unwrap().from(now), Timestamp::from_millis(3_000));
+        let time = moment("1970-01-01T00:00:09Z").unwrap();
+        assert_eq!(time.from(now), Timestamp::from_millis(9_000));
+        assert!(moment("soon").is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::io::Read as _;
 
 use cortex_core::ErrorKind;
+use cortex_core::timestamp::Timestamp;
 use cortex_proto::json::DispatchRequest;
 use cortex_proto::json::Page;
 use cortex_proto::json::TaskInfo;
@@ -72,8 +73,15 @@ fn request(args: &ExecArgs) -> Result<DispatchRequest> {
         first_of: args.choice.first_of.clone(),
         require: args.choice.require.clone(),
         any: args.choice.any,
+        priority: args.delivery.priority,
+        deadline: args.delivery.deadline.map(|at| at.from(now()).to_string()),
+        attempts: args.delivery.attempts,
         ..DispatchRequest::default()
     })
+}
+
+fn now() -> Timestamp {
+    std::time::SystemTime::now().into()
 }
 
 fn read_stdin() -> Result<Vec<u8>> {

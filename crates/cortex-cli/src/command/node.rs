@@ -1,19 +1,24 @@
-//! `node list`, `show`, `label`, `cordon`, `uncordon`, `share`, `unshare`, `shares`, `lock`, `unlock`
+//! `node list`, `show`, `label`, `cordon`, `uncordon`, `drain`, `share`, `unshare`, `shares`, `lock`, `unlock`
 //! and `remove`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cortex_core::capability::Capabilities;
+use cortex_proto::json::DrainRequest;
 use cortex_proto::json::GrantInfo;
 use cortex_proto::json::GrantRequest;
 use cortex_proto::json::NodeInfo;
 use cortex_proto::json::NodePatch;
+use cortex_proto::json::NodeStatusInfo;
 use serde_json::json;
 
+use crate::args::node::DrainArgs;
 use crate::args::node::LabelArgs;
 use crate::args::node::ListArgs;
 use crate::args::node::NodeCommand;
 use crate::args::node::ShareArgs;
+use crate::args::value;
 use crate::args::value::LabelChange;
 use crate::client::Client;
 use crate::client::address::Route;
@@ -23,6 +28,9 @@ use crate::exit::Exit;
 use crate::exit::Result;
 use crate::program::Program;
 use crate::prompt;
+
+/// How often it is looked whether a node that is drained has become empty.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs a command of the group.
 ///
@@ -63,6 +71,7 @@ pub(crate) async fn run(program: &Program, command: NodeCommand) -> Result<Exit>
             let patch = NodePatch { locked: Some(false), ..NodePatch::default() };
             change(program, &args.node, &patch).await?;
         }
+        NodeCommand::Drain(args) => drain(program, &args).await?,
         NodeCommand::Remove(args) => remove(program, &args.node).await?,
     }
     Ok(Exit::OK)
@@ -139,6 +148,25 @@ async fn change(program: &Program, name: &str, patch: &NodePatch) -> Result<()> 
     program.output.item(&node)
 }
 
+/// Waits until a node has no task any more; its hub sees to the limit.
+async fn drain(program: &Program, args: &DrainArgs) -> Result<()> {
+    let mut client = program.client()?;
+    let request = DrainRequest { timeout_ms: args.timeout.map(value::millis) };
+    let call = Call::post(route(&args.node).segment("drain"), &request)?;
+    let mut status: NodeStatusInfo = client.answer(call).await?;
+    let mut told = None;
+    while status.tasks_open > 0 {
+        if told != Some(status.tasks_open) {
+            told = Some(status.tasks_open);
+            program.output.note(&format!("{} tasks run on {}", status.tasks_open, status.name));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        status = client.get(route(&status.id).segment("status")).await?;
+    }
+    let node: NodeInfo = client.get(route(&status.id)).await?;
+    program.output.item(&node)
+}
+
 async fn remove(program: &Program, name: &str) -> Result<()> {
     let mut client: Client = program.client()?;
     if !program.globals.yes {
@@ -169,6 +197,8 @@ mod tests {
             status: "online".into(),
             labels: map(labels),
             cordoned: false,
+            slots: 4,
+            tasks_open: 0,
             locked: false,
             lock_reason: None,
             version: String::new(),

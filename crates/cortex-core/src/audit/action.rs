@@ -51,6 +51,8 @@ actions! {
     NodeLabel = "node.label",
     /// A node takes no new tasks.
     NodeCordon = "node.cordon",
+    /// A node takes no new tasks, and was told to come to an end with those that it has.
+    NodeDrain = "node.drain",
     /// A node takes tasks again.
     NodeUncordon = "node.uncordon",
     /// A node was locked out.

@@ -27,6 +27,7 @@ fn sample() -> Capabilities {
         }],
         skills: vec![OfferedSkill { name: "shell".into(), version: "1".into() }],
         labels: BTreeMap::from([("zone".into(), "eu-1".into())]),
+        max_tasks: 4,
     }
 }
 

@@ -49,6 +49,7 @@ pub async fn session_store(make: impl AsyncFn() -> Arc<dyn SessionStore>) {
     append::one_append_moves_many_tasks(&*make().await).await;
 
     tasks::a_task_moves_by_its_events(&*make().await).await;
+    tasks::a_lost_attempt_is_followed_by_another(&*make().await).await;
     tasks::a_task_ends_once(&*make().await).await;
     tasks::attempts_fence_each_other(&*make().await).await;
     tasks::an_event_must_fit_its_task(&*make().await).await;

@@ -27,7 +27,7 @@ pub struct Candidate {
     pub online: bool,
     /// Its mirror of the task's session is fresh.
     pub near: bool,
-    /// Tasks that it has already.
+    /// Slots that are taken: by tasks that it has, and by those that are promised to it.
     pub load: u32,
 }
 
@@ -51,9 +51,26 @@ pub enum Objection {
     Offline,
     /// It takes no new tasks.
     Cordoned,
+    /// All of its slots are taken.
+    Full {
+        /// How many it has.
+        slots: u32,
+    },
 }
 
 impl Candidate {
+    /// How many tasks it takes at once.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.node.as_ref().map_or(crate::node::UNSTATED_SLOTS, |node| node.slots())
+    }
+
+    /// How many more tasks it takes.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        self.slots().saturating_sub(self.load)
+    }
+
     /// Its name for people; its id where the name is not known.
     #[must_use]
     pub fn name(&self) -> String {
@@ -74,6 +91,7 @@ impl Objection {
             Objection::Skill(_) => "skill",
             Objection::Offline => "offline",
             Objection::Cordoned => "cordoned",
+            Objection::Full { .. } => "full",
         }
     }
 
@@ -81,11 +99,12 @@ impl Objection {
     #[must_use]
     pub fn severity(&self) -> u8 {
         match self {
-            Objection::NotAttached | Objection::NotNamed => 4,
-            Objection::Withdrawn => 3,
-            Objection::Labels(_) | Objection::Unmet(_) | Objection::Skill(_) => 2,
-            Objection::Offline => 1,
-            Objection::Cordoned => 0,
+            Objection::NotAttached | Objection::NotNamed => 5,
+            Objection::Withdrawn => 4,
+            Objection::Labels(_) | Objection::Unmet(_) | Objection::Skill(_) => 3,
+            Objection::Offline => 2,
+            Objection::Cordoned => 1,
+            Objection::Full { .. } => 0,
         }
     }
 }
@@ -101,6 +120,7 @@ impl fmt::Display for Objection {
             Objection::Skill(name) => write!(f, "it has no skill \"{name}\""),
             Objection::Offline => f.write_str("it is offline"),
             Objection::Cordoned => f.write_str("it is cordoned"),
+            Objection::Full { slots } => write!(f, "its slots are taken, all {slots}"),
         }
     }
 }
@@ -126,6 +146,9 @@ pub fn judge(spec: &TaskSpec, candidate: &Candidate) -> Vec<Objection> {
     }
     if candidate.node.as_ref().is_some_and(|node| node.cordoned) {
         objections.push(Objection::Cordoned);
+    }
+    if candidate.free() == 0 {
+        objections.push(Objection::Full { slots: candidate.slots() });
     }
     objections
 }
@@ -229,6 +252,21 @@ mod tests {
         assert_eq!(texts[2], "it has no skill \"paint\"");
         assert!(objections.is_sorted_by_key(|one| std::cmp::Reverse(one.severity())));
         assert_eq!(judge(&requires("cpu.cores == 2 && label.role"), &candidate(|_, _| ())), []);
+    }
+
+    #[test]
+    fn a_node_has_the_slots_that_it_stated() {
+        let with = |slots, load| {
+            candidate(|one, node| {
+                one.load = load;
+                node.capabilities.as_mut().unwrap().max_tasks = slots;
+            })
+        };
+        let spec = TaskSpec::argv(["true"]);
+        assert_eq!(judge(&spec, &with(2, 1)), []);
+        assert_eq!(judge(&spec, &with(2, 2)), [Objection::Full { slots: 2 }]);
+        assert_eq!(with(2, 3).free(), 0);
+        assert_eq!(with(0, 3).free(), crate::node::UNSTATED_SLOTS - 3);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A plan for many tasks and many nodes at once.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 
@@ -75,13 +76,21 @@ pub struct Plan {
 /// which there is no room is passed over, with all that need just the same, and keeps nobody else
 /// waiting; so in the end no task waits that some free slot fits.
 ///
+/// Nobody gets more than their quota: how many more tasks each of these users may have on nodes; of
+/// others it is any number.
+///
 /// The plan is greedy: it does not look for the one that places most tasks. The same input gives
 /// the same plan.
 ///
 /// Needs that are the same are looked at once, whatever the number of tasks; its cost per task does
 /// not grow with the number of nodes, but for one bit of each (`cargo bench --bench placement`).
 #[must_use]
-pub fn plan(queue: &[Waiting<'_>], nodes: &[Seats<'_>], shares: &Shares) -> Plan {
+pub fn plan(
+    queue: &[Waiting<'_>],
+    nodes: &[Seats<'_>],
+    shares: &Shares,
+    quotas: &BTreeMap<UserId, u32>,
+) -> Plan {
     let mut nodes: Vec<_> = nodes.iter().collect();
     nodes.sort_by_key(|seats| seats.node);
     nodes.dedup_by_key(|seats| seats.node);
@@ -91,7 +100,7 @@ pub fn plan(queue: &[Waiting<'_>], nodes: &[Seats<'_>], shares: &Shares) -> Plan
 
     let (entries, firsts) = group(queue);
     let mut needs: Vec<Option<Need>> = firsts.iter().map(|_| None).collect();
-    let mut turns = Turns::new(&entries, needs.len(), shares);
+    let mut turns = Turns::new(&entries, needs.len(), shares, quotas);
     let mut placed = Vec::new();
     while let Some((position, number)) = turns.next() {
         if room.is_full() {

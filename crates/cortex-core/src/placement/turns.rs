@@ -48,6 +48,8 @@ pub(super) struct Turns {
 struct User {
     id: UserId,
     time: u64,
+    /// How many more turns the user may have.
+    left: u32,
     /// The first task of each line; the greatest is next.
     heads: BinaryHeap<(u8, Reverse<usize>, usize)>,
     lines: Vec<Line>,
@@ -62,7 +64,12 @@ struct Line {
 
 impl Turns {
     /// Makes the turns of a queue in which `needs` different needs occur.
-    pub(super) fn new(queue: &[Entry], needs: usize, shares: &Shares) -> Self {
+    pub(super) fn new(
+        queue: &[Entry],
+        needs: usize,
+        shares: &Shares,
+        quotas: &BTreeMap<UserId, u32>,
+    ) -> Self {
         let mut users: Vec<User> = Vec::new();
         let mut places: HashMap<UserId, usize> = HashMap::new();
         let mut lines: HashMap<(usize, usize), usize> = HashMap::new();
@@ -70,8 +77,9 @@ impl Turns {
         for (position, entry) in queue.iter().enumerate() {
             let user = *places.entry(entry.user).or_insert_with(|| {
                 let time = shares.times.get(&entry.user).copied().unwrap_or(shares.now);
+                let left = quotas.get(&entry.user).copied().unwrap_or(u32::MAX);
                 let (heads, lines) = (BinaryHeap::new(), Vec::new());
-                users.push(User { id: entry.user, time, heads, lines });
+                users.push(User { id: entry.user, time, left, heads, lines });
                 users.len() - 1
             });
             let own = &mut users[user].lines;
@@ -115,6 +123,7 @@ impl Turns {
         self.now = self.now.max(time);
         let user = &mut self.users[index];
         user.time += 1;
+        user.left = user.left.saturating_sub(1);
         if let Some((_, _, line)) = user.heads.pop() {
             let next = user.lines[line].tasks.pop();
             user.heads.extend(next.map(|(priority, place)| (priority, place, line)));
@@ -144,6 +153,9 @@ impl Turns {
     /// Enters a user with their next task for which there may be room, if there is one.
     fn line_up(&mut self, index: usize) {
         let user = &mut self.users[index];
+        if user.left == 0 {
+            return;
+        }
         while let Some((_, Reverse(position), line)) = user.heads.peek() {
             if !self.out[user.lines[*line].need] {
                 self.order.insert((user.time, *position, index));

@@ -37,6 +37,13 @@ pub enum TaskEvent {
         /// Why.
         reason: String,
     },
+    /// The attempt ended like this, and the task waits for another one: its spec allows that.
+    Retried {
+        /// The attempt that is over.
+        attempt: u32,
+        /// How it ended: [`Outcome::Interrupted`] or [`Outcome::Lost`].
+        outcome: Outcome,
+    },
     /// The node started it.
     Started {
         /// The attempt.

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Delivery;
 use super::Target;
+use super::delivery::MAX_ATTEMPTS;
 use super::target::MAX_NAMED_NODES;
 use crate::id::NodeId;
 
@@ -43,6 +45,9 @@ pub struct TaskSpec {
     /// Wait for a node instead of failing while none is online.
     #[serde(default)]
     pub queue: bool,
+    /// How soon it is wanted, until when, and how often it may be tried.
+    #[serde(default, skip_serializing_if = "Delivery::is_default")]
+    pub delivery: Delivery,
 }
 
 /// The work of a task.
@@ -132,13 +137,26 @@ pub enum SpecError {
     /// A skill's name is empty or too long.
     #[error("a skill's name has 1 to 64 characters")]
     Skill,
+    /// No attempt, or too many.
+    #[error("a task has 1 to {MAX_ATTEMPTS} attempts, not {0}")]
+    Attempts(u8),
+    /// More than one attempt of something that is typed into.
+    #[error("a task with a terminal or open standard input has one attempt")]
+    Interactive,
 }
 
 impl TaskSpec {
     /// A spec with defaults for everything but the work.
     #[must_use]
     pub fn new(work: Work) -> Self {
-        Self { work, target: Target::Any, timeout: None, grace: DEFAULT_GRACE, queue: false }
+        Self {
+            work,
+            target: Target::Any,
+            timeout: None,
+            grace: DEFAULT_GRACE,
+            queue: false,
+            delivery: Delivery::default(),
+        }
     }
 
     /// A spec that runs a program with arguments.
@@ -193,6 +211,7 @@ impl TaskSpec {
             return Err(SpecError::Timeout);
         }
         self.target.check()?;
+        self.delivery.check(self.takes_input())?;
         match &self.work {
             Work::Shell(shell) => shell.check(),
             Work::Skill { name, .. } if name.is_empty() || name.len() > 64 => Err(SpecError::Skill),

@@ -66,11 +66,6 @@ impl Dispatch {
         self.links.get(node).is_some_and(|link| by.hold_of(&link.node()).is_none())
     }
 
-    /// Somebody for whom a task waits, as they stand now.
-    pub(super) async fn user_of(&self, task: &Task) -> Result<Principal> {
-        Ok(Principal::full(task.by, self.accounts.role_of(task.by).await?))
-    }
-
     /// Cancels the tasks that a user has on a node, and those that wait for it.
     ///
     /// # Errors
@@ -87,13 +82,15 @@ impl Dispatch {
             let cancelled = self.cancel(task.id, Some(by), reason).await.map(drop);
             done = done.and(cancelled.or_else(not_ended));
         }
-        self.place_all_queued().await;
+        self.rules_changed();
+        self.review(crate::clock::now()).await;
         done
     }
 
     /// Cancels the open tasks of users who are locked out, or who may not use the node any more.
     pub(crate) async fn enforce(&self) {
         let mut standings: HashMap<UserId, Standing> = HashMap::new();
+        self.rules_changed();
         for task in self.open.all() {
             if task.state == State::Cancelling {
                 continue;

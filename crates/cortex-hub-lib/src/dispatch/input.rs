@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use cortex_core::Error;
 use cortex_core::ErrorKind;
@@ -32,6 +33,9 @@ const MOST_BYTES: usize = 64 << 10;
 
 /// The same in pieces.
 const MOST_WAITING: usize = 64;
+
+/// How long an input waits for its task to get a node.
+const PLACED_WITHIN: Duration = Duration::from_secs(2);
 
 const OPERATION: &str = "put in";
 
@@ -174,6 +178,7 @@ impl Dispatch {
     /// # Cancel safety
     /// It is put in as a whole or not at all.
     pub(crate) async fn put(&self, id: TaskId, mut input: Input) -> Result<()> {
+        self.placed(id).await;
         loop {
             let task = self.takes_input(id)?;
             let link = task.node.and_then(|node| self.links.get(node));
@@ -201,6 +206,15 @@ impl Dispatch {
             self.inputs.forget(id);
         }
         Ok(())
+    }
+
+    /// Waits for a moment until a task has a node: one that was just submitted is about to get one.
+    async fn placed(&self, id: TaskId) {
+        let Some(topic) = self.open.topic(id) else { return };
+        let mut bell = topic.bell();
+        let placed = bell.wait_for(|task| task.state != State::Queued);
+        // How it stands then is looked at next.
+        drop(tokio::time::timeout(PLACED_WITHIN, placed).await);
     }
 
     /// The task, if something can be put into it now.

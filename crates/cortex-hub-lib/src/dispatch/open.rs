@@ -1,4 +1,4 @@
-//! The tasks that have not ended, and the nodes that they wait for.
+//! The tasks that have not ended, the slots that they take, and the nodes that they wait for.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use bytes::Bytes;
 use cortex_core::id::NodeId;
@@ -18,6 +19,8 @@ use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use cortex_core::timestamp::Timestamp;
 
+use crate::dispatch::queue::Queue;
+use crate::dispatch::queue::Seat;
 use crate::feed::TaskTopic;
 
 /// Ended tasks whose output stays in memory: who waited for the end asks for it at once.
@@ -36,12 +39,43 @@ pub(super) struct Open {
 struct Inner {
     tasks: HashMap<TaskId, Arc<TaskTopic>>,
     by_node: HashMap<NodeId, BTreeSet<TaskId>>,
-    by_user: HashMap<UserId, u32>,
-    queued: BTreeSet<TaskId>,
+    by_user: HashMap<UserId, Count>,
+    queue: Queue,
     /// Tasks that ended last, oldest first.
     ended: VecDeque<(TaskId, Arc<TaskTopic>)>,
     /// Nodes that are away, and until when their tasks wait for them.
     awaited: BTreeMap<NodeId, Timestamp>,
+}
+
+/// Tasks of a user.
+#[derive(Debug, Default, Clone, Copy)]
+struct Count {
+    open: u32,
+    /// Those that a node has.
+    placed: u32,
+}
+
+/// What bounds who gets a slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// How many tasks the node takes at once.
+    pub(super) slots: u32,
+    /// How many tasks the user may have on nodes.
+    pub(super) quota: u32,
+}
+
+/// A slot that is kept for a task on its way into the store; given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Hold<'a> {
+    open: &'a Open,
+    pub(super) node: NodeId,
+    user: UserId,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.open.lock().queue.unhold(self.node, self.user);
+    }
 }
 
 impl Open {
@@ -50,7 +84,7 @@ impl Open {
         let mut inner = self.lock();
         let topic = TaskTopic::new(task.clone());
         if inner.tasks.insert(task.id, topic).is_none() {
-            *inner.by_user.entry(task.by).or_default() += 1;
+            inner.by_user.entry(task.by).or_default().open += 1;
         }
         inner.place(task);
     }
@@ -110,21 +144,39 @@ impl Open {
         ids.filter_map(|id| inner.tasks.get(id)).map(|topic| topic.task()).collect()
     }
 
-    /// The tasks that wait for a node, oldest first.
-    pub(super) fn queued(&self) -> Vec<Arc<Task>> {
-        let inner = self.lock();
-        inner.queued.iter().filter_map(|id| inner.tasks.get(id)).map(|topic| topic.task()).collect()
+    /// Looks at the tasks that wait, or moves them.
+    pub(super) fn queue<T>(&self, look: impl FnOnce(&mut Queue) -> T) -> T {
+        look(&mut self.lock().queue)
     }
 
-    /// How many tasks a node has.
+    /// How many slots of a node are taken or kept.
     pub(super) fn load_of(&self, node: NodeId) -> u32 {
-        let count = self.lock().by_node.get(&node).map_or(0, BTreeSet::len);
-        u32::try_from(count).unwrap_or(u32::MAX)
+        self.lock().load_of(node)
     }
 
     /// How many open tasks a user has.
     pub(super) fn count_of(&self, user: UserId) -> u32 {
-        self.lock().by_user.get(&user).copied().unwrap_or(0)
+        self.lock().by_user.get(&user).map_or(0, |count| count.open)
+    }
+
+    /// How many slots a user has: of tasks that nodes have, and those that are kept.
+    pub(super) fn slots_of(&self, user: UserId) -> u32 {
+        self.lock().slots_of(user)
+    }
+
+    /// Keeps a slot for a task that is not entered yet, if one is free.
+    pub(super) fn hold(&self, node: NodeId, user: UserId, bounds: Bounds) -> Option<Hold<'_>> {
+        let mut inner = self.lock();
+        inner.has_room(node, user, bounds).then(|| {
+            inner.queue.hold(node, user);
+            Hold { open: self, node, user }
+        })
+    }
+
+    /// Keeps a seat for a task that waits, if a slot is free; whether it does.
+    pub(super) fn seat(&self, task: TaskId, user: UserId, seat: Seat, bounds: Bounds) -> bool {
+        let mut inner = self.lock();
+        inner.has_room(seat.node, user, bounds) && inner.queue.seat(task, seat)
     }
 
     /// How many there are.
@@ -164,20 +216,38 @@ impl Open {
 }
 
 impl Inner {
+    fn load_of(&self, node: NodeId) -> u32 {
+        let count = self.by_node.get(&node).map_or(0, BTreeSet::len);
+        u32::try_from(count).unwrap_or(u32::MAX).saturating_add(self.queue.held_on(node))
+    }
+
+    fn slots_of(&self, user: UserId) -> u32 {
+        let placed = self.by_user.get(&user).map_or(0, |count| count.placed);
+        placed.saturating_add(self.queue.held_by(user))
+    }
+
+    fn has_room(&self, node: NodeId, user: UserId, bounds: Bounds) -> bool {
+        self.load_of(node) < bounds.slots && self.slots_of(user) < bounds.quota
+    }
+
     fn place(&mut self, task: &Task) {
         match task.node {
             Some(node) if task.state != State::Queued => {
                 self.by_node.entry(node).or_default().insert(task.id);
+                self.by_user.entry(task.by).or_default().placed += 1;
             }
-            _ => {
-                self.queued.insert(task.id);
-            }
+            _ => self.queue.insert(task, Instant::now()),
         }
     }
 
     fn displace(&mut self, task: &Task) {
-        self.queued.remove(&task.id);
-        let Some(node) = task.node else { return };
+        let Some(node) = task.node.filter(|_| task.state != State::Queued) else {
+            self.queue.remove(task.id);
+            return;
+        };
+        if let Some(count) = self.by_user.get_mut(&task.by) {
+            count.placed -= 1;
+        }
         if let Some(tasks) = self.by_node.get_mut(&node) {
             tasks.remove(&task.id);
             if tasks.is_empty() {
@@ -188,8 +258,8 @@ impl Inner {
 
     fn forget_user(&mut self, user: UserId) {
         if let Some(count) = self.by_user.get_mut(&user) {
-            *count -= 1;
-            if *count == 0 {
+            count.open -= 1;
+            if count.open == 0 {
                 self.by_user.remove(&user);
             }
         }

@@ -9,7 +9,6 @@ use cortex_core::report::KnownAttempt;
 use cortex_core::task::Outcome;
 use cortex_core::task::State;
 use cortex_core::task::Task;
-use cortex_core::task::TaskEvent;
 
 use super::Dispatch;
 
@@ -65,8 +64,7 @@ impl Dispatch {
                 Step::Send(task) => self.hand_over(&task).await,
                 Step::Cancel(task) => self.send_cancel(&task, "asked for while the node was away"),
                 Step::End(task, outcome) => {
-                    let event = TaskEvent::ended(task.attempt, outcome);
-                    if let Err(error) = self.append_event(&task, event).await {
+                    if let Err(error) = self.append_event(&task, task.after(outcome)).await {
                         tracing::warn!(task = %task.id, %error, "cannot end task");
                     }
                 }
@@ -74,6 +72,7 @@ impl Dispatch {
             }
         }
         self.send_inputs_again(node);
-        self.place_all_queued().await;
+        self.pool.note_hearing(node);
+        self.ring();
     }
 }

@@ -18,6 +18,8 @@ use cortex_core::report::Ack;
 use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::session::Happening;
+use cortex_core::task::Outcome;
+use cortex_core::task::State;
 use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
@@ -29,6 +31,9 @@ use crate::clock;
 
 /// After so many signatures, others get a turn: one takes some 40 µs.
 const VERIFIED_AT_ONCE: usize = 8;
+
+/// The rule by which a node refuses what it did not begin before it left.
+const NODE_LEAVING: &str = "NODE_LEAVING";
 
 /// What a batch of reports comes to.
 #[derive(Debug, Default, PartialEq)]
@@ -105,9 +110,11 @@ impl Decision {
             News::Ended { outcome, receipt } => {
                 check(&receipt, hub, task).map_err(|fault| format!("{}: {fault}", task.id))?;
                 let receipt = Some(receipt);
-                self.push(task, TaskEvent::Ended { attempt, outcome, receipt }, now);
+                self.push(task, end_of(task, outcome, receipt), now);
             }
             News::Output { stream, offset, data } => {
+                // The attempt counts its own output only.
+                let offset = offset.saturating_add(task.before.of(stream).arrived());
                 self.take_output(task, stream, offset, &data, cap, now)?;
             }
         }
@@ -184,12 +191,30 @@ fn check(signed: &receipt::Signed, hub: HubId, task: &Task) -> Result<(), Fault>
     }
     match receipt.output {
         Output::Known { stdout, stderr } => {
-            let is_all = |stated: u64, stream| stated == task.output.of(stream).arrived();
+            let own = |stream| task.output.of(stream).arrived() - task.before.of(stream).arrived();
+            let is_all = |stated: u64, stream| stated == own(stream);
             let is_whole = is_all(stdout.len, Stream::Stdout) && is_all(stderr.len, Stream::Stderr);
             if is_whole { Ok(()) } else { Err(Fault::Length) }
         }
         Output::Forgotten if receipt.ending.kind == EndingKind::Interrupted => Ok(()),
         Output::Forgotten => Err(Fault::NoOutput),
+    }
+}
+
+/// What an attempt's end means for its task: its own end, another attempt, or, where a node that
+/// leaves did not begin it, that it goes to another one.
+fn end_of(task: &Task, outcome: Outcome, receipt: Option<Arc<receipt::Signed>>) -> TaskEvent {
+    let attempt = task.attempt;
+    match outcome {
+        Outcome::Rejected { rule, reason }
+            if rule == NODE_LEAVING
+                && task.state == State::Assigned
+                && !task.spec.target.is_closed() =>
+        {
+            TaskEvent::Returned { attempt, reason }
+        }
+        outcome if task.may_retry(&outcome) => TaskEvent::Retried { attempt, outcome },
+        outcome => TaskEvent::Ended { attempt, outcome, receipt },
     }
 }
 

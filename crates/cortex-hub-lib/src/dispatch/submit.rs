@@ -1,7 +1,6 @@
 //! Taking a task in, and handing it to a node.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cortex_core::Error;
 use cortex_core::ErrorKind;
@@ -10,24 +9,24 @@ use cortex_core::account::Principal;
 use cortex_core::id::NodeId;
 use cortex_core::id::TaskId;
 use cortex_core::id::UserId;
+use cortex_core::placement::Candidate;
+use cortex_core::placement::Objection;
+use cortex_core::placement::judge;
 use cortex_core::session::Happening;
 use cortex_core::session::Session;
 use cortex_core::session::SessionStatus;
-use cortex_core::task::Outcome;
 use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
 use cortex_core::task::TaskSpec;
-use cortex_core::timestamp::Timestamp;
 
 use super::Dispatch;
+use super::open::Bounds;
+use super::open::Hold;
 use crate::link::Down;
 use crate::placement;
 use crate::placement::Unplaced;
 
 const OPERATION: &str = "submit task";
-
-/// How long a task that did not ask to be queued may wait after its node was lost on the way.
-pub(super) const UNQUEUED_WAIT: Duration = Duration::from_secs(25);
 
 /// A task that was asked for.
 #[derive(Debug)]
@@ -60,16 +59,16 @@ impl Dispatch {
                 .with_code("session_closed")
                 .with_hint("make a new one: cortex-cli session create"));
         }
+        if spec.delivery.is_over(crate::clock::now()) {
+            return Err(Error::new(ErrorKind::Invalid, OPERATION, "the deadline has passed")
+                .with_code("bad_task"));
+        }
         self.check_quota(by.user)?;
-        let candidates = self.candidates(session, &spec.target, &by).await?;
-        let node = match placement::choose(id, &spec, &candidates) {
-            Ok(node) => Some(node),
-            Err(Unplaced::Offline { .. } | Unplaced::Cordoned { .. }) if spec.queue => None,
-            Err(reason) => return Err(refuse(&reason)),
-        };
+        let hold = self.place(session, id, &spec, &by).await?;
         let submitted = TaskEvent::Submitted { by: by.user, spec: Arc::new(spec) };
         let mut what = vec![Happening::task(id, submitted)];
-        if let Some(node) = node {
+        if let Some(hold) = &hold {
+            let node = hold.node;
             what.push(Happening::task(id, TaskEvent::Assigned { attempt: 1, node }));
         }
         let appended = self.store.append(session.id, None, what, crate::clock::now()).await?;
@@ -79,15 +78,75 @@ impl Dispatch {
         self.open.insert(&task);
         self.metrics.tasks_submitted.inc();
         self.tell(session.id, &appended);
-        if let Some(node) = node {
-            self.hand_over_if_allowed(&task, &by, node).await?;
+        match hold {
+            Some(hold) => {
+                let node = hold.node;
+                // The task itself takes the slot from now on.
+                drop(hold);
+                self.hand_over_if_allowed(&task, &by, node).await?;
+            }
+            None => self.pool.ring(),
         }
         Ok(task)
     }
 
+    /// Decides whether a task gets its slot at once or waits for its turn: at once where it names
+    /// its nodes, one of them has a free slot, and no pass is due that would give it to another.
+    ///
+    /// # Errors
+    /// No node can take it, and it does not ask to be queued.
+    async fn place(
+        &self,
+        session: &Session,
+        id: TaskId,
+        spec: &TaskSpec,
+        by: &Principal,
+    ) -> Result<Option<Hold<'_>>> {
+        if !spec.target.is_closed() {
+            return match self.admit(session, id, spec, by).await? {
+                Ok(()) => Ok(None),
+                Err(reason) => refuse_unless_queued(spec, &reason),
+            };
+        }
+        let candidates = self.candidates(session, &spec.target, by).await?;
+        match placement::choose(id, spec, &candidates) {
+            Ok(_) if self.pool.is_due() => Ok(None),
+            Ok(node) => {
+                let chosen = candidates.iter().find(|one| one.id == node);
+                let slots = chosen.map_or(0, Candidate::slots);
+                let bounds = Bounds { slots, quota: self.limits.running_tasks };
+                Ok(self.open.hold(node, by.user, bounds))
+            }
+            Err(Unplaced::Full { .. }) => Ok(None),
+            Err(reason) => refuse_unless_queued(spec, &reason),
+        }
+    }
+
+    /// Whether some node could take a task, be it when it has a free slot again.
+    pub(super) async fn admit(
+        &self,
+        session: &Session,
+        id: TaskId,
+        spec: &TaskSpec,
+        by: &Principal,
+    ) -> Result<std::result::Result<(), Unplaced>> {
+        let is_meant =
+            |node: &&NodeId| !spec.target.is_closed() || spec.target.named().contains(node);
+        let mut candidates = Vec::new();
+        for node in session.nodes.iter().filter(is_meant) {
+            let candidate = self.candidate(*node, by).await?;
+            let objections = judge(spec, &candidate);
+            if objections.iter().all(|one| matches!(one, Objection::Full { .. })) {
+                return Ok(Ok(()));
+            }
+            candidates.push(candidate);
+        }
+        Ok(placement::choose(id, spec, &candidates).map(drop))
+    }
+
     /// Hands a task over, having looked again whether its user may use the node. The task can be
     /// found now: whoever takes the grant back after this look cancels it, and before it, we do.
-    async fn hand_over_if_allowed(
+    pub(super) async fn hand_over_if_allowed(
         &self,
         task: &Arc<Task>,
         by: &Principal,
@@ -111,37 +170,6 @@ impl Dispatch {
         }
     }
 
-    /// Hands a queued task to a node that is there now, or ends it where none will ever be.
-    pub(super) async fn place_queued(&self, session: &Session, task: &Arc<Task>, now: Timestamp) {
-        if let Err(error) = self.try_to_place(session, task, now).await {
-            tracing::warn!(task = %task.id, %error, "cannot place queued task");
-        }
-    }
-
-    async fn try_to_place(
-        &self,
-        session: &Session,
-        task: &Arc<Task>,
-        now: Timestamp,
-    ) -> Result<()> {
-        let by = self.user_of(task).await?;
-        let candidates = self.candidates(session, &task.spec.target, &by).await?;
-        let event = match placement::choose(task.id, &task.spec, &candidates) {
-            Ok(node) => TaskEvent::Assigned { attempt: task.attempt + 1, node },
-            Err(reason) => {
-                let Some(message) = last_word(task, &reason, now) else { return Ok(()) };
-                TaskEvent::ended(task.attempt, Outcome::Broken { message })
-            }
-        };
-        let moved = self.append_event(task, event).await?;
-        if let Some((moved, node)) = moved.and_then(|moved| moved.node.map(|node| (moved, node)))
-            && !moved.state.is_end()
-        {
-            self.hand_over_if_allowed(&moved, &by, node).await?;
-        }
-        Ok(())
-    }
-
     fn check_quota(&self, by: UserId) -> Result<()> {
         if self.open.count_of(by) < self.limits.open_tasks {
             return Ok(());
@@ -153,45 +181,35 @@ impl Dispatch {
     }
 }
 
-/// What a queued task ends with for which no node was found; nothing if it may wait on.
-fn last_word(task: &Task, reason: &Unplaced, now: Timestamp) -> Option<String> {
-    let is_hopeless = matches!(reason, Unplaced::Withdrawn { .. }) && task.spec.target.is_closed();
-    if is_hopeless {
-        return Some(reason.to_string());
+/// A task that asks to be queued waits for a node that is away or takes no tasks now.
+fn refuse_unless_queued<T>(spec: &TaskSpec, reason: &Unplaced) -> Result<Option<T>> {
+    match reason {
+        Unplaced::Offline { .. } | Unplaced::Cordoned { .. } if spec.queue => Ok(None),
+        _ => Err(refuse(reason)),
     }
-    let waited = now.since(task.created_at);
-    let is_over = !task.spec.queue && waited >= UNQUEUED_WAIT;
-    is_over.then(|| format!("no node took the task within {waited:?}: {reason}"))
 }
 
 fn refuse(reason: &Unplaced) -> Error {
-    let (kind, code, hint) = match reason {
-        Unplaced::NoNodes => {
-            (ErrorKind::Precondition, "no_nodes", "attach one: cortex-cli session attach")
+    let (kind, hint) = match reason {
+        Unplaced::NoNodes => (ErrorKind::Precondition, "attach one: cortex-cli session attach"),
+        Unplaced::NotAttached => {
+            (ErrorKind::Precondition, "attach it: cortex-cli session attach SESSION NODE")
         }
-        Unplaced::NotAttached => (
-            ErrorKind::Precondition,
-            "node_not_attached",
-            "attach it: cortex-cli session attach SESSION NODE",
-        ),
         Unplaced::Withdrawn { .. } => (
             ErrorKind::Denied,
-            "node_not_shared",
             "ask its owner, or detach it: cortex-cli session detach SESSION NODE",
         ),
         Unplaced::Unfit(_) => (
             ErrorKind::Precondition,
-            "no_fitting_node",
             "ask for all reasons: cortex-cli explain, with the same options",
         ),
-        Unplaced::Offline { .. } => (
-            ErrorKind::Unavailable,
-            "node_offline",
-            "start it, or let the task wait for it: --queue",
-        ),
-        Unplaced::Cordoned { .. } => {
-            (ErrorKind::Unavailable, "node_cordoned", "cortex-cli node uncordon NODE, or --queue")
+        Unplaced::Offline { .. } => {
+            (ErrorKind::Unavailable, "start it, or let the task wait for it: --queue")
         }
+        Unplaced::Cordoned { .. } => {
+            (ErrorKind::Unavailable, "cortex-cli node uncordon NODE, or --queue")
+        }
+        Unplaced::Full { .. } => (ErrorKind::Unavailable, "wait until one of its tasks has ended"),
     };
-    Error::new(kind, OPERATION, reason.to_string()).with_code(code).with_hint(hint)
+    Error::new(kind, OPERATION, reason.to_string()).with_code(reason.code()).with_hint(hint)
 }

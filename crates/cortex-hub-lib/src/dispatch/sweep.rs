@@ -1,15 +1,10 @@
 //! What happens because time passes.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
 use cortex_core::id::NodeId;
-use cortex_core::id::SessionId;
-use cortex_core::session::Session;
+use cortex_core::id::UserId;
 use cortex_core::task::Outcome;
 use cortex_core::task::State;
 use cortex_core::task::Task;
-use cortex_core::task::TaskEvent;
 use cortex_core::timestamp::Timestamp;
 
 use super::Dispatch;
@@ -29,15 +24,35 @@ fn fate(task: &Task, why: &str) -> Outcome {
 }
 
 impl Dispatch {
-    /// Ends the tasks of nodes that stayed away, and places queued ones.
+    /// Ends the tasks of nodes that stayed away, or queues them again, and those that wait in vain.
     pub(crate) async fn sweep(&self, now: Timestamp) {
         for node in self.open.take_overdue(now) {
             if self.links.get(node).is_none() {
                 self.end_all(node, "the node was away for too long", now).await;
             }
         }
+        for (node, by) in self.pool.take_drained(now) {
+            self.empty(node, by).await;
+        }
         self.send_waiting_inputs();
-        self.place_all_queued().await;
+        self.pool.forget_known();
+        self.review(now).await;
+        self.count_slots();
+        // Nothing hangs on this ring: it is there should another one ever be missing.
+        self.ring();
+    }
+
+    /// What a node has until `until` may end; what it then still has is cancelled for `by`.
+    pub(crate) fn drain_until(&self, node: NodeId, by: UserId, until: Timestamp) {
+        self.pool.drain(node, Some((until, by)));
+    }
+
+    async fn empty(&self, node: NodeId, by: UserId) {
+        for task in self.open.on_node(node) {
+            if let Err(error) = self.cancel(task.id, Some(by), "its node is drained").await {
+                tracing::warn!(task = %task.id, %error, "cannot cancel task of drained node");
+            }
+        }
     }
 
     /// The node may work no more: what it was doing ends now.
@@ -47,7 +62,7 @@ impl Dispatch {
 
     async fn end_all(&self, node: NodeId, why: &str, now: Timestamp) {
         for task in self.open.on_node(node) {
-            let event = TaskEvent::ended(task.attempt, fate(&task, why));
+            let event = task.after(fate(&task, why));
             if let Err(error) = self.append_event(&task, event).await {
                 // The node's own word may have been faster.
                 tracing::warn!(task = %task.id, %error, "cannot end task of lost node");
@@ -57,21 +72,15 @@ impl Dispatch {
         }
     }
 
-    /// Hands out all queued tasks for which a node is there.
-    pub(super) async fn place_all_queued(&self) {
-        let mut sessions: BTreeMap<SessionId, Session> = BTreeMap::new();
-        for task in self.open.queued() {
-            let session = match sessions.entry(task.session) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(empty) => match self.store.get(task.session).await {
-                    Ok(session) => empty.insert(session),
-                    Err(error) => {
-                        tracing::warn!(session = %task.session, %error, "cannot read session");
-                        continue;
-                    }
-                },
-            };
-            self.place_queued(session, &task, clock::now()).await;
+    /// Shows how many slots there are, and how many are taken.
+    fn count_slots(&self) {
+        let (mut slots, mut taken) = (0_u64, 0_u64);
+        for link in self.links.all().into_iter().filter(|link| link.is_live()) {
+            let node = link.node();
+            slots += u64::from(node.slots());
+            taken += u64::from(self.open.load_of(node.id));
         }
+        self.metrics.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
+        self.metrics.slots_taken.set(i64::try_from(taken).unwrap_or(i64::MAX));
     }
 }

@@ -96,7 +96,7 @@ impl Downstream {
                 () = live.following.changed() => Next::Trust,
                 down = live.down.recv() => down.map_or(Next::End, Next::Down),
             };
-            if !matches!(next, Next::End | Next::Down(Down::Acks(_))) {
+            if !matches!(next, Next::End | Next::Down(Down::Acks(_) | Down::Pool { .. })) {
                 self.sequence += 1;
             }
             let at = (live.link.epoch, self.sequence);

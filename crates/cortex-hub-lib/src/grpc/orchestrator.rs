@@ -36,6 +36,9 @@ use crate::link::CloseReason;
 /// Acknowledgements of heartbeats that wait for a slow node.
 const ACK_QUEUE: usize = 2;
 
+/// The most slots that a node can have.
+const MOST_SLOTS: u32 = 4_096;
+
 type Downward<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[derive(Debug)]
@@ -62,8 +65,9 @@ impl AgentOrchestrator for Orchestrator {
         if wire.version.len() > MAX_VERSION {
             return Err(Status::invalid_argument("version is too long"));
         }
-        let capabilities = Capabilities::try_from(wire.capabilities.unwrap_or_default())
+        let mut capabilities = Capabilities::try_from(wire.capabilities.unwrap_or_default())
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        capabilities.max_tasks = wire.max_tasks.min(MOST_SLOTS);
         let registration = Registration { capabilities, version: wire.version };
         let node_name =
             self.hub.register(&token, registration).await.map_err(|error| to_status(&error))?;

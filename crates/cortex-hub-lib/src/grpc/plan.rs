@@ -17,6 +17,7 @@ use cortex_proto::convert::CancelOrder;
 use cortex_proto::convert::ControlAct;
 use cortex_proto::convert::ControlOrder;
 use cortex_proto::convert::InputOrder;
+use cortex_proto::convert::Offers;
 use cortex_proto::convert::TaskOrder;
 use cortex_proto::convert::bundle;
 use cortex_proto::convert::policy;
@@ -125,7 +126,9 @@ impl Plan {
                     attempt: task.attempt,
                     payload_type: TaskOrder::TYPE,
                 };
-                let order = TaskOrder::of(task.id, task.session, &task.spec);
+                let mut order = TaskOrder::of(task.id, task.session, &task.spec);
+                // What is left until the deadline is a span, so no two clocks have to agree.
+                order.timeout = task.spec.time_left(now);
                 let payload = v1::TaskRequest::from(order).encode_to_vec().into();
                 Body::Signed(self.sign(signer, at, &subject, payload, now))
             }
@@ -146,6 +149,9 @@ impl Plan {
             Down::Acks(acks) => {
                 let attempts = acks.into_iter().map(v1::AttemptAck::from).collect();
                 Body::Ack(v1::ReportAck { attempts })
+            }
+            Down::Pool { offered, withdrawn } => {
+                Body::WorkPool(Offers { offered, withdrawn }.into())
             }
         }
     }

@@ -8,6 +8,7 @@ use cortex_core::report::Report;
 use cortex_proto::convert::ConvertError;
 use cortex_proto::convert::parse_ack;
 use cortex_proto::convert::parse_attempt;
+use cortex_proto::convert::parse_claims;
 use cortex_proto::convert::parse_report;
 use cortex_proto::limits::MAX_BATCH_REPORTS;
 use cortex_proto::v1;
@@ -61,7 +62,8 @@ pub(super) fn parse(message: v1::NodeMessage) -> Result<Option<Up>, ConvertError
             let reason = "comes once, as the first message".to_owned();
             return Err(ConvertError::Bad { field: "proof", reason });
         }
-        Body::FileSync(_) | Body::BrowserEvent(_) | Body::TaskClaim(_) => None,
+        Body::TaskClaim(claim) => Some(Up::Claims(parse_claims(&claim)?)),
+        Body::FileSync(_) | Body::BrowserEvent(_) => None,
     })
 }
 

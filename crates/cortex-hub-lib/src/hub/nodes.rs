@@ -113,6 +113,7 @@ impl Hub {
                 self.inner.dispatch.node_revoked(id, &words).await;
             }
         }
+        self.inner.dispatch.node_changed(id);
         self.inner.links.overlay(&mut node);
         self.inner.feed.announce(Change::Node(Arc::new(node.clone())));
         Ok(node)

@@ -16,6 +16,8 @@ use cortex_core::receipt;
 use cortex_core::session::Entry;
 use cortex_core::session::Happening;
 use cortex_core::session::Seq;
+use cortex_core::session::TaskFilter;
+use cortex_core::task::OutputTotals;
 use cortex_core::task::Stream;
 use cortex_core::task::TaskEvent;
 
@@ -38,6 +40,8 @@ pub struct ReceiptReader {
     after: Seq,
     nodes: BTreeSet<NodeId>,
     with_output: bool,
+    /// What earlier attempts of the task put out whose output is being read.
+    before: OutputTotals,
     /// What was read and not handed out; the next one last.
     ready: Vec<Part>,
 }
@@ -94,6 +98,7 @@ impl Hub {
             after: Seq(0),
             nodes: BTreeSet::new(),
             with_output,
+            before: OutputTotals::default(),
             ready: Vec::new(),
         })
     }
@@ -123,6 +128,7 @@ impl ReceiptReader {
         loop {
             match self.ready.pop() {
                 Some(Part::Receipt { task, signed }) if self.with_output => {
+                    self.before = self.output_before(task, &signed).await?;
                     // The output comes behind its receipt, and in front of what else is ready.
                     self.ready.push(piece(task, Stream::Stderr, 0));
                     self.ready.push(piece(task, Stream::Stdout, 0));
@@ -130,7 +136,8 @@ impl ReceiptReader {
                 }
                 Some(Part::Output { task, stream, offset, .. }) => {
                     let sessions = &self.hub.inner.sessions;
-                    let part = sessions.output(task, stream, offset, PIECE).await?;
+                    let from = offset + self.before.of(stream).arrived();
+                    let part = sessions.output(task, stream, from, PIECE).await?;
                     if part.data.is_empty() {
                         continue;
                     }
@@ -146,6 +153,15 @@ impl ReceiptReader {
                 }
             }
         }
+    }
+
+    /// What earlier attempts put out: an attempt's receipt speaks of its own output only.
+    async fn output_before(&self, task: TaskId, signed: &receipt::Signed) -> Result<OutputTotals> {
+        if signed.read().is_ok_and(|receipt| receipt.attempt <= 1) {
+            return Ok(OutputTotals::default());
+        }
+        let found = self.hub.inner.sessions.tasks(TaskFilter::one(task)).await?;
+        Ok(found.first().map(|task| task.before).unwrap_or_default())
     }
 
     /// Reads more of the log; whether there was more.

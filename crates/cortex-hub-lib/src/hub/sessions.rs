@@ -181,6 +181,7 @@ impl Hub {
             let appended = self.inner.sessions.append(id, None, what, clock::now()).await;
             // Whatever came of it, what is at hand may be old now.
             self.inner.known.forget(id);
+            self.inner.dispatch.rules_changed();
             self.inner.feed.publish(id, &appended?.entries);
         }
         self.inner.sessions.get(id).await

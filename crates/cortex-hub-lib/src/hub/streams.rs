@@ -74,6 +74,7 @@ impl Hub {
         if let Some(link) = self.inner.links.get(node.id) {
             let now_known = Arc::new(self.inner.registry.get(node.id).await?);
             link.update(now_known.clone());
+            self.inner.dispatch.node_changed(node.id);
             self.inner.feed.announce(Change::Node(now_known));
         }
         Ok(node.name)

@@ -20,11 +20,14 @@ use cortex_proto::json::OutputInfo;
 use cortex_proto::json::SessionInfo;
 use cortex_proto::json::TaskInfo;
 
+use super::delivery::delivery_info;
+
 /// A node in full, for somebody who holds that much of it.
 pub(super) fn node_info(
     node: &Node,
     owner_name: String,
     hold: Option<Hold>,
+    tasks_open: u32,
     now: Timestamp,
 ) -> NodeInfo {
     let stated = node.capabilities.as_ref();
@@ -39,6 +42,8 @@ pub(super) fn node_info(
         status: node.status(now).word().to_owned(),
         labels,
         cordoned: node.cordoned,
+        slots: node.slots(),
+        tasks_open,
         locked: node.admission == cortex_core::node::Admission::Locked,
         lock_reason: node.suspicion.map(|suspicion| suspicion.word().to_owned()),
         version: node.version.clone(),
@@ -68,6 +73,7 @@ pub(super) fn node_status(node: &Node, tasks_open: u32, now: Timestamp) -> NodeS
         last_seen: text_of(node.presence.last_seen),
         health: node.presence.health.as_ref().map(health_info),
         tasks_open,
+        slots: node.slots(),
     }
 }
 
@@ -119,6 +125,8 @@ pub(super) fn task_info(task: &Task) -> TaskInfo {
         node: task.node.as_ref().map(ToString::to_string),
         terminal: task.spec.terminal().is_some(),
         attempt: task.attempt,
+        delivery: delivery_info(&task.spec.delivery),
+        waiting: None,
         pid: task.pid,
         exit_code: outcome.map(cortex_core::task::Outcome::exit_code),
         summary: outcome.map(cortex_core::task::Outcome::summary),
@@ -214,7 +222,7 @@ mod tests {
             presence: Presence::default(),
         };
         let hold = Some(Hold::Manage);
-        let info = node_info(&node, "ada".into(), hold, Timestamp::from_millis(1));
+        let info = node_info(&node, "ada".into(), hold, 3, Timestamp::from_millis(1));
         assert_eq!((info.owner_name.as_str(), info.access.as_str()), ("ada", "manage"));
         assert_eq!(info.labels, labels(&[("gpu", "a100"), ("zone", "a")]));
         assert_eq!((info.status.as_str(), info.locked), ("revoked", true));

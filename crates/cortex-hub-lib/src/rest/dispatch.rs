@@ -23,6 +23,7 @@ use futures::StreamExt as _;
 
 use super::Api;
 use super::convert::task_info;
+use super::delivery::delivery_of;
 use super::extract::Body;
 use super::extract::IdempotencyKey;
 use super::extract::InPath;
@@ -99,6 +100,7 @@ fn accepted(info: &TaskInfo) -> Response {
 
 /// Reads what is asked for, but for the target; the core checks it further when it is submitted.
 pub(super) fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
+    let delivery = delivery_of(&body)?;
     let stdin = match body.stdin {
         Some(text) => text.to_bytes().map(Bytes::from).ok_or_else(|| {
             Failure::invalid("stdin", "stdin: encoding is neither \"utf8\" nor good \"base64\"")
@@ -135,6 +137,7 @@ pub(super) fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
         spec.grace = Duration::from_millis(grace);
     }
     spec.queue = body.queue;
+    spec.delivery = delivery;
     Ok(TaskDraft { spec, node: body.node })
 }
 

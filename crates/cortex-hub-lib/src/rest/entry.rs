@@ -61,6 +61,10 @@ fn task_event(event: &TaskEvent, bytes: &[u8]) -> (&'static str, Value) {
         TaskEvent::Returned { attempt, reason } => {
             ("task.returned", json!({"attempt": attempt, "reason": reason}))
         }
+        TaskEvent::Retried { attempt, outcome } => {
+            let summary = outcome.summary();
+            ("task.retried", json!({"attempt": attempt, "outcome": outcome, "summary": summary}))
+        }
         TaskEvent::Started { attempt, pid } => {
             ("task.started", json!({"attempt": attempt, "pid": pid}))
         }

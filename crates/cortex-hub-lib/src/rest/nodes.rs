@@ -1,6 +1,7 @@
 //! Nodes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -8,6 +9,7 @@ use cortex_core::account::Principal;
 use cortex_core::capability::Selector;
 use cortex_core::node::Node;
 use cortex_core::registry::NodeChange;
+use cortex_proto::json::DrainRequest;
 use cortex_proto::json::NodeInfo;
 use cortex_proto::json::NodePatch;
 use cortex_proto::json::NodeStatusInfo;
@@ -18,6 +20,7 @@ use super::Api;
 use super::convert::node_info;
 use super::convert::node_status;
 use super::extract::Body;
+use super::extract::BodyOrDefault;
 use super::extract::InPath;
 use super::extract::Params;
 use super::failure::Answer;
@@ -111,6 +114,28 @@ pub(super) async fn change(
     Ok(Json(shown(&api, &caller, &node).await?))
 }
 
+/// Drains a node: new tasks go elsewhere, those that it has may end. It is empty when `tasks_open` of
+/// its status is 0, and takes tasks again when `cordoned` is taken back.
+///
+/// For its owner, and for users with whom it is shared to manage.
+#[utoipa::path(
+    post, path = "/api/nodes/{id}/drain", operation_id = "drain_node", tag = "nodes",
+    params(("id" = String, Path, description = "`nod_…`, or its name")),
+    request_body = DrainRequest,
+    responses((status = 200, description = "How the node is now", body = NodeStatusInfo))
+)]
+pub(super) async fn drain(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    InPath(key): InPath<String>,
+    BodyOrDefault(body): BodyOrDefault<DrainRequest>,
+) -> Answer<Json<NodeStatusInfo>> {
+    let limit = body.timeout_ms.map(Duration::from_millis);
+    let node = api.hub.drain_node(&caller, &key, limit).await?;
+    let open = api.hub.open_tasks_on(node.id);
+    Ok(Json(node_status(&node, open, clock::now())))
+}
+
 /// Removes a node for ever. Its tasks end, its stream is cut. For its owner.
 #[utoipa::path(
     delete, path = "/api/nodes/{id}", operation_id = "remove_node", tag = "nodes",
@@ -129,7 +154,8 @@ pub(super) async fn remove(
 /// A node as the caller sees it.
 async fn shown(api: &Api, caller: &Principal, node: &Node) -> Answer<NodeInfo> {
     let owner_name = api.hub.accounts().name_of(node.owner).await?;
-    Ok(node_info(node, owner_name, caller.hold_of(node), clock::now()))
+    let open = api.hub.open_tasks_on(node.id);
+    Ok(node_info(node, owner_name, caller.hold_of(node), open, clock::now()))
 }
 
 /// Reads a selector of labels.

@@ -89,6 +89,7 @@ pub(super) fn table() -> Vec<Route> {
             ],
             routes!(nodes::change),
         ),
+        deed(manage, &[Action::NodeDrain], routes!(nodes::drain)),
         deed(manage, &[Action::NodeRemove], routes!(nodes::remove)),
         row(read, routes!(grants::list)),
         deed(manage, &[Action::NodeShare], routes!(grants::share)),

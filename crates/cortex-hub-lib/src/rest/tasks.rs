@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::Api;
 use super::convert::task_info;
+use super::delivery::wait_info;
 use super::extract::BodyOrDefault;
 use super::extract::InPath;
 use super::extract::Params;
@@ -126,7 +127,9 @@ pub(super) async fn get(
 ) -> Answer<Json<TaskInfo>> {
     let id = read_id(&id)?;
     let Some(span) = wait.span()? else {
-        return Ok(Json(task_info(&*api.hub.task(&caller, id).await?)));
+        let mut info = task_info(&*api.hub.task(&caller, id).await?);
+        info.waiting = api.hub.waiting(&caller, id).await?.map(wait_info);
+        return Ok(Json(info));
     };
     let task = api.hub.wait(&caller, id, span).await?;
     Ok(Json(with_tails(&api, &caller, &task).await?))

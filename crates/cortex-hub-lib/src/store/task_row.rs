@@ -35,6 +35,10 @@ struct Life {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     output: OutputTotals,
+    #[serde(default, skip_serializing_if = "is_none")]
+    spent: u8,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    before: OutputTotals,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,12 +47,23 @@ struct Life {
     ended_at: Option<i64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_none(spent: &u8) -> bool {
+    *spent == 0
+}
+
+fn is_nothing(output: &OutputTotals) -> bool {
+    *output == OutputTotals::default()
+}
+
 /// The JSON of a row's `life`.
 pub(super) fn life(task: &Task) -> Vec<u8> {
     column::to_json_bytes(&Life {
         attempt: task.attempt,
         pid: task.pid,
         output: task.output,
+        spent: task.spent,
+        before: task.before,
         outcome: task.outcome.clone(),
         started_at: column::millis(task.started_at),
         ended_at: column::millis(task.ended_at),
@@ -106,6 +121,8 @@ fn to_task(row: &task::Model, spec: &[u8]) -> Result<Task> {
         node: row.node_id.as_deref().map(column::id).transpose()?,
         pid: life.pid,
         output: life.output,
+        spent: life.spent,
+        before: life.before,
         outcome: life.outcome,
         created_at: cortex_core::timestamp::Timestamp::from_millis(row.created_at),
         started_at: column::time(life.started_at),

@@ -134,6 +134,7 @@ impl Driver {
                 Box::pin(async move { sampler.sample(running.load(Ordering::Relaxed)).await })
             }),
             status: self.shared.status.clone(),
+            max_tasks: self.parts.config.max_tasks,
             reconnect_limit: self.parts.config.reconnect_limit,
             version: self.parts.version,
         };

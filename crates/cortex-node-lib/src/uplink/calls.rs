@@ -177,11 +177,13 @@ pub(super) async fn register(
     version: &str,
     capabilities: Capabilities,
 ) -> Result<Registration> {
+    let max_tasks = capabilities.max_tasks;
     let body = v1::RegistrationRequest {
         node_id: member.node.to_string(),
         version: version.to_owned(),
         capabilities: Some(capabilities.into()),
         boot_id: Bytes::copy_from_slice(member.boot.as_bytes()),
+        max_tasks,
     };
     let mut client = orchestrator(channel);
     let answer = within(SYNC, client.sync_configuration(authorized(body, token))).await?;

@@ -9,6 +9,7 @@ mod queue;
 mod transcript;
 
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -26,6 +27,7 @@ use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::task::Outcome;
 use cortex_core::task::Stream;
+use cortex_proto::limits::MAX_CLAIMS;
 use tokio::sync::Notify;
 
 pub(crate) use transcript::Transcript;
@@ -80,6 +82,8 @@ struct State {
     generation: u64,
     /// Input that attempts have got since the stream was told, by its number.
     given: BTreeMap<AttemptKey, u64>,
+    /// Tasks of the pool that are to be claimed, in order.
+    claims: VecDeque<TaskId>,
 }
 
 /// What a stream is to do next.
@@ -89,6 +93,8 @@ pub(super) enum Next {
     Batch(Vec<Report>),
     /// Say that attempts have got their input up to these numbers.
     Given(Vec<Ack>),
+    /// Claim these tasks.
+    Claims(Vec<TaskId>),
     /// Ask again at this time, or when woken.
     At(Instant),
     /// Ask again when woken.
@@ -119,6 +125,13 @@ impl Outbox {
     pub(crate) fn input_given(&self, key: AttemptKey, number: u64) {
         let mut state = self.lock();
         state.given.insert(key, number);
+        wake(state);
+    }
+
+    /// Claims tasks that this stream has offered.
+    pub(crate) fn claim(&self, tasks: Vec<TaskId>) {
+        let mut state = self.lock();
+        state.claims.extend(tasks);
         wake(state);
     }
 
@@ -216,6 +229,8 @@ impl Outbox {
         let mut state = self.lock();
         state.generation += 1;
         let known = state.queue.rewind();
+        // They were for what an earlier stream offered.
+        state.claims.clear();
         let generation = state.generation;
         wake(state);
         (generation, known)
@@ -234,6 +249,10 @@ impl Outbox {
                 Ack { task, attempt, sequence }
             };
             return Next::Given(given.into_iter().map(ack).collect());
+        }
+        if !state.claims.is_empty() {
+            let most = state.claims.len().min(MAX_CLAIMS);
+            return Next::Claims(state.claims.drain(..most).collect());
         }
         let now = Instant::now();
         if let Some(batch) = state.queue.next_batch(now) {

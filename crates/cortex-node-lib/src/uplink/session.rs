@@ -12,6 +12,7 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::envelope::CLOCK_SKEW;
 use cortex_core::proof;
+use cortex_proto::convert::Offers;
 use cortex_proto::convert::parse_ack;
 use cortex_proto::v1;
 use cortex_proto::v1::hub_message::Body as Down;
@@ -97,7 +98,8 @@ impl Session<'_> {
         let (token, registration) = self.register(&channel, &mut capabilities).await?;
         self.configure(&registration).await?;
         let (control, slots) = mpsc::channel(CONTROL_SLOTS);
-        let upstream = Upstream::new(Arc::clone(&self.uplink.outbox), slots);
+        let node = self.uplink.membership.node;
+        let upstream = Upstream::new(node, Arc::clone(&self.uplink.outbox), slots);
         let mut open =
             self.open(channel.clone(), &token, joined.generation, upstream, control).await?;
         self.trust(open.bundle.take()).await?;
@@ -155,7 +157,8 @@ impl Session<'_> {
                     return Err(error);
                 }
             };
-            let stated = capabilities.borrow_and_update().clone();
+            let mut stated = capabilities.borrow_and_update().clone();
+            stated.max_tasks = self.uplink.max_tasks;
             match calls::register(channel.clone(), &token, member, version, stated).await {
                 Err(error) if error.kind() == ErrorKind::Unauthenticated && !is_second => {
                     self.tokens.forget();
@@ -266,7 +269,15 @@ async fn read(uplink: &Uplink, inbound: &mut Streaming<v1::HubMessage>) -> End {
             Some(Down::Challenge(_) | Down::Opened(_)) => {
                 tracing::warn!("the hub repeats the handshake in an open stream");
             }
-            Some(Down::WorkPool(_)) | None => tracing::debug!("a message of a newer hub"),
+            Some(Down::WorkPool(update)) => match Offers::try_from(update) {
+                Ok(offers) => {
+                    if let Err(error) = uplink.deliver(Downlink::Pool(offers)).await {
+                        return End::Ended(Cause::Passing, error);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "an offer makes no sense"),
+            },
+            None => tracing::debug!("a message of a newer hub"),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
 
+use cortex_core::id::NodeId;
+use cortex_core::id::TaskId;
 use cortex_core::report::Ack;
 use cortex_core::report::Report;
 use cortex_proto::v1;
@@ -29,6 +31,7 @@ pub(super) enum Control {
 /// The task that writes to the connection polls it, so that a report goes from the outbox to the
 /// socket without waking anybody in between.
 pub(super) struct Upstream {
+    node: NodeId,
     outbox: Arc<Outbox>,
     control: mpsc::Receiver<Control>,
     /// The outbox's generation, once the stream counts.
@@ -37,9 +40,9 @@ pub(super) struct Upstream {
 }
 
 impl Upstream {
-    pub(super) fn new(outbox: Arc<Outbox>, control: mpsc::Receiver<Control>) -> Self {
+    pub(super) fn new(node: NodeId, outbox: Arc<Outbox>, control: mpsc::Receiver<Control>) -> Self {
         let timer = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
-        Self { outbox, control, live: None, timer }
+        Self { node, outbox, control, live: None, timer }
     }
 }
 
@@ -62,6 +65,7 @@ impl Stream for Upstream {
             match self.outbox.poll(generation, cx) {
                 Next::Batch(reports) => return Poll::Ready(Some(batch(reports))),
                 Next::Given(acks) => return Poll::Ready(Some(given(acks))),
+                Next::Claims(tasks) => return Poll::Ready(Some(claims(self.node, &tasks))),
                 Next::Superseded => return Poll::Ready(None),
                 Next::Idle => return Poll::Pending,
                 Next::At(due) => {
@@ -78,6 +82,12 @@ impl Stream for Upstream {
 fn batch(reports: Vec<Report>) -> v1::NodeMessage {
     let reports = reports.into_iter().map(v1::TaskReport::from).collect();
     v1::NodeMessage { body: Some(Body::Reports(v1::ReportBatch { reports })) }
+}
+
+fn claims(node: NodeId, tasks: &[TaskId]) -> v1::NodeMessage {
+    let task_ids = tasks.iter().map(ToString::to_string).collect();
+    let claim = v1::TaskClaimRequest { node_id: node.to_string(), task_ids };
+    v1::NodeMessage { body: Some(Body::TaskClaim(claim)) }
 }
 
 fn given(acks: Vec<Ack>) -> v1::NodeMessage {

@@ -47,6 +47,8 @@ impl TryFrom<v1::Capabilities> for Capabilities {
                 .map(|skill| OfferedSkill { name: skill.name, version: skill.version })
                 .collect(),
             labels: wire.labels.into_iter().collect(),
+            // Stated beside them.
+            max_tasks: 0,
         };
         capabilities.validate().map_err(|error| ConvertError::bad("capabilities", error))?;
         Ok(capabilities)
@@ -148,6 +150,7 @@ mod tests {
             }],
             skills: vec![OfferedSkill { name: "shell".into(), version: "1".into() }],
             labels: [("role".to_owned(), "build".to_owned())].into(),
+            max_tasks: 0,
         };
         let wire = v1::Capabilities::from(capabilities.clone());
         assert_eq!(Capabilities::try_from(wire), Ok(capabilities));

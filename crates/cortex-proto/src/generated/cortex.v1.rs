@@ -1620,22 +1620,27 @@ pub struct HealthAck {
     #[prost(int64, tag = "2")]
     pub hub_time_ms: i64,
 }
-/// Tasks that fitting nodes may claim.
+/// Changes what is offered to a node. Nothing of it is signed: an offer starts nothing, and the task
+/// that follows a claim comes signed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkPoolUpdate {
-    /// Ids of tasks in text, in the order in which this node should try them.
+    /// Ids of tasks in text that are offered from now on, in the order in which this node should try
+    /// them.
     #[prost(string, repeated, tag = "1")]
     pub task_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Ids of tasks in text that are not offered any more; a claim of one comes to nothing.
+    #[prost(string, repeated, tag = "2")]
+    pub withdrawn_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// Claims a task of the pool.
+/// Claims tasks of the pool. Each claim is answered: by the signed task, or by its withdrawal.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TaskClaimRequest {
     /// The node's id in text.
     #[prost(string, tag = "1")]
     pub node_id: ::prost::alloc::string::String,
-    /// The task's id in text.
-    #[prost(string, tag = "2")]
-    pub task_id: ::prost::alloc::string::String,
+    /// The tasks' ids in text, at most 256.
+    #[prost(string, repeated, tag = "2")]
+    pub task_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One signed message. The envelope's bytes are no protobuf: their layout is fixed (fields in
 /// fixed order, big-endian), so that they are verified exactly as they were signed. The node
@@ -2596,6 +2601,10 @@ pub struct RegistrationRequest {
     /// The run of the node's process, 16 bytes; new at every start.
     #[prost(bytes = "bytes", tag = "4")]
     pub boot_id: ::prost::bytes::Bytes,
+    /// How many tasks the node runs at once, 1 to 4,096; it gets no more, and claims its tasks of the
+    /// work pool. 0 for a node that does not say: to that one, tasks are sent without an offer.
+    #[prost(uint32, tag = "5")]
+    pub max_tasks: u32,
 }
 /// What the hub wants of the node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2643,7 +2652,7 @@ pub mod node_message {
         /// Live browser events.
         #[prost(message, tag = "5")]
         BrowserEvent(super::BrowserEvent),
-        /// Claims a task of the pool.
+        /// Claims tasks of the pool.
         #[prost(message, tag = "6")]
         TaskClaim(super::TaskClaimRequest),
         /// The node leaves on purpose; the hub takes it as offline at once.
@@ -2681,7 +2690,7 @@ pub mod hub_message {
         /// Reports that are stored and need not be sent again.
         #[prost(message, tag = "4")]
         Ack(super::ReportAck),
-        /// Tasks of the pool that may be claimed.
+        /// Changes which tasks of the pool the node may claim.
         #[prost(message, tag = "5")]
         WorkPool(super::WorkPoolUpdate),
         /// The stream ends; says why and whether to come back.

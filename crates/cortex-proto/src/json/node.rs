@@ -27,6 +27,12 @@ pub struct NodeInfo {
     pub labels: BTreeMap<String, String>,
     /// New tasks go elsewhere.
     pub cordoned: bool,
+    /// How many tasks it runs at once.
+    #[serde(default)]
+    pub slots: u32,
+    /// How many of its slots are taken.
+    #[serde(default)]
+    pub tasks_open: u32,
     /// It may not connect until unlocked.
     pub locked: bool,
     /// Why the hub itself locked it: `cloned` (two copies of its data directory are in use) or
@@ -73,6 +79,9 @@ pub struct NodeStatusInfo {
     pub health: Option<HealthInfo>,
     /// Tasks that the hub believes to run there.
     pub tasks_open: u32,
+    /// How many tasks it runs at once.
+    #[serde(default)]
+    pub slots: u32,
 }
 
 /// A node's load, as it measured it.

@@ -21,8 +21,8 @@ pub struct FitInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReasonInfo {
-    /// `not_attached`, `not_named`, `not_shared`, `labels`, `requirement`, `skill`, `offline` or
-    /// `cordoned`.
+    /// `not_attached`, `not_named`, `not_shared`, `labels`, `requirement`, `skill`, `offline`,
+    /// `cordoned` or `full`.
     pub code: String,
     /// The reason in a sentence, e.g. `gpu.memory is 8 GiB, needs at least 16 GiB`.
     pub message: String,

@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::DeliveryInfo;
+use super::WaitInfo;
 use super::terminal::TerminalDraft;
 
 /// Asks for a task: exactly one of `argv`, `line` and `skill`; none of them for a shell in a
@@ -65,6 +67,17 @@ pub struct DispatchRequest {
     /// Wait for a node instead of failing while none is online.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub queue: bool,
+    /// Of the caller's tasks that wait, the one with the highest priority goes first; 0 to 255, 128
+    /// if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Ends the task if it has not ended by then, whether it waits or runs; RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+    /// How many attempts the task may have, 1 to 16; 1 if absent. With more, it is started again on
+    /// another node where its node is lost, so that it may run twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u8>,
 }
 
 /// A skill to call.
@@ -137,6 +150,12 @@ pub struct TaskInfo {
     pub node: Option<String>,
     /// The current or last attempt, from 1; 0 before the first.
     pub attempt: u32,
+    /// How soon it is wanted, until when, and how often it may be tried.
+    #[serde(flatten)]
+    pub delivery: DeliveryInfo,
+    /// What it waits for while it is queued; only where one task is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitInfo>,
     /// Process id on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,

@@ -15,13 +15,14 @@ use crate::output::table::Row;
 
 impl Row for NodeInfo {
     const TITLES: &'static [&'static str] =
-        &["NAME", "STATUS", "OS", "VERSION", "LAST SEEN", "OWNER"];
+        &["NAME", "STATUS", "TASKS", "OS", "VERSION", "LAST SEEN", "OWNER"];
 
     fn cells(&self, now: Timestamp) -> Vec<Cell> {
         let os = capabilities(self).map(|stated| format!("{}/{}", stated.os.family, stated.arch));
         vec![
             Cell::plain(&self.name),
             status(self, now),
+            slots(self),
             Cell::maybe(os),
             Cell::plain(&self.version),
             last_seen(self, now),
@@ -36,6 +37,7 @@ impl Row for NodeInfo {
             ("Owner", owner(self)),
             ("Status", status(self, now)),
             ("Last seen", last_seen(self, now)),
+            ("Slots", slots(self)),
             ("Enrolled", Cell::plain(&self.enrolled_at)),
             ("Version", Cell::plain(&self.version)),
             ("Labels", labels(&self.labels)),
@@ -113,6 +115,12 @@ fn status(node: &NodeInfo, now: Timestamp) -> Cell {
     }
     let tone = if node.cordoned && tone == Tone::Good { Tone::Warn } else { tone };
     Cell::new(text, tone)
+}
+
+/// How many of its slots are taken.
+fn slots(node: &NodeInfo) -> Cell {
+    let tone = if node.tasks_open < node.slots { Tone::Plain } else { Tone::Warn };
+    Cell::new(format!("{}/{}", node.tasks_open, node.slots), tone)
 }
 
 fn last_seen(node: &NodeInfo, now: Timestamp) -> Cell {

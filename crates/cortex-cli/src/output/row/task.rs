@@ -34,7 +34,12 @@ impl Row for TaskInfo {
         if output.dropped_bytes > 0 {
             size.push_str(&format!(", {} dropped at the cap", span::bytes(output.dropped_bytes)));
         }
-        vec![
+        let delivery = &self.delivery;
+        let attempt = match delivery.attempts {
+            Some(most) => format!("{} of up to {most}", self.attempt),
+            None => self.attempt.to_string(),
+        };
+        let mut out = vec![
             ("Id", Cell::plain(&self.id)),
             ("Session", Cell::plain(&self.session)),
             ("By", Cell::plain(&self.by)),
@@ -43,14 +48,21 @@ impl Row for TaskInfo {
             ("Exit code", Cell::maybe(self.exit_code.map(|code| code.to_string()))),
             ("Summary", Cell::maybe(self.summary.as_ref())),
             ("Node", Cell::maybe(self.node.as_ref())),
-            ("Attempt", Cell::plain(self.attempt.to_string())),
+            ("Attempt", Cell::plain(attempt)),
             ("Process", Cell::maybe(self.pid.map(|pid| pid.to_string()))),
             ("Output", Cell::plain(size)),
             ("Created", Cell::plain(&self.created_at)),
             ("Started", Cell::maybe(self.started_at.as_ref())),
             ("Ended", Cell::maybe(self.ended_at.as_ref())),
             ("Time", Cell::maybe(duration(self, now))),
-        ]
+        ];
+        if let Some(waiting) = &self.waiting {
+            out.push(("Waits for", Cell::new(&waiting.message, Tone::Warn)));
+            out.push(("Own before it", Cell::plain(waiting.ahead.to_string())));
+        }
+        out.extend(delivery.priority.map(|own| ("Priority", Cell::plain(own.to_string()))));
+        out.extend(delivery.deadline.as_ref().map(|at| ("Deadline", Cell::plain(at))));
+        out
     }
 
     fn key(&self) -> &str {

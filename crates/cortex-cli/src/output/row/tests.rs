@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::DeliveryInfo;
 use cortex_proto::json::EventInfo;
 use cortex_proto::json::FitInfo;
 use cortex_proto::json::GrantInfo;
@@ -48,6 +49,8 @@ fn node(name: &str, status: &str, since: Option<&str>) -> NodeInfo {
         status: status.into(),
         labels: BTreeMap::from([("role".into(), "build".into()), ("zone".into(), "b".into())]),
         cordoned: false,
+        slots: 8,
+        tasks_open: 2,
         locked: false,
         lock_reason: None,
         version: "0.4.2".into(),
@@ -113,12 +116,12 @@ fn nodes() {
         node("old", "revoked", None),
     ];
     insta::assert_snapshot!(table(&nodes), @r"
-    NAME     STATUS                  OS            VERSION  LAST SEEN  OWNER
-    build-1  ● online 3d4h           linux/x86_64  0.4.2    now        ada
-    build-2  ● online 42s, cordoned  linux/x86_64  0.4.2    now        ada
-    lab-7    ■ offline 5m            linux/x86_64  0.4.2    5m ago     ada (use)
-    mac-1    ○ pending               -             -        -          ada
-    old      ⊘ revoked               linux/x86_64  0.4.2    5m ago     ada
+    NAME     STATUS                  TASKS  OS            VERSION  LAST SEEN  OWNER
+    build-1  ● online 3d4h           2/8    linux/x86_64  0.4.2    now        ada
+    build-2  ● online 42s, cordoned  2/8    linux/x86_64  0.4.2    now        ada
+    lab-7    ■ offline 5m            2/8    linux/x86_64  0.4.2    5m ago     ada (use)
+    mac-1    ○ pending               2/8    -             -        -          ada
+    old      ⊘ revoked               2/8    linux/x86_64  0.4.2    5m ago     ada
     ");
 }
 
@@ -140,6 +143,7 @@ fn one_node() {
     Owner:      ada
     Status:     ● online 3d4h
     Last seen:  now
+    Slots:      2/8
     Enrolled:   2026-11-01T00:00:00Z
     Version:    0.4.2
     Labels:     role=build,zone=b
@@ -166,6 +170,8 @@ fn task() -> TaskInfo {
         command: vec!["sh".into(), "-c".into(), "echo 'it' fails; exit 7".into()],
         node: Some("nod_01".into()),
         attempt: 1,
+        delivery: DeliveryInfo { attempts: Some(3), ..DeliveryInfo::default() },
+        waiting: None,
         pid: Some(4711),
         exit_code: Some(7),
         summary: Some("exited with 7\x1b[2J".into()),
@@ -205,7 +211,7 @@ fn tasks() {
     Exit code:  7
     Summary:    exited with 7\u{1b}[2J
     Node:       nod_01
-    Attempt:    1
+    Attempt:    1 of up to 3
     Process:    4711
     Output:     1.5 KiB stdout, 0 B stderr, 10 B dropped at the cap
     Created:    2026-11-22T11:59:00Z

@@ -64,6 +64,39 @@ pub async fn a_task_moves_by_its_events(store: &dyn SessionStore) {
     }
 }
 
+/// An attempt that was lost is followed by another where the spec allows it, and what that one puts
+/// out follows what the first one did.
+pub async fn a_lost_attempt_is_followed_by_another(store: &dyn SessionStore) {
+    let scene = Scene::open(store, 1).await;
+    let mut spec = TaskSpec::argv(["true"]);
+    spec.delivery.attempts = 2;
+    let submit = TaskEvent::Submitted { by: user(1), spec: Arc::new(spec) };
+    scene.play(vec![Happening::task(task(1), submit), assigned(1, 1, node(1))]).await;
+    scene.play(vec![started(1, 1), output(1, Stream::Stdout, 0, "first ")]).await;
+    let lost = || Outcome::Interrupted { reason: "gone".to_owned() };
+    let retried =
+        |attempt| Happening::task(task(1), TaskEvent::Retried { attempt, outcome: lost() });
+    scene.play(vec![retried(1)]).await;
+    let waiting = scene.task(1).await;
+    same(&waiting.node, &None, "a task that is tried again waits for a node");
+    same(&(waiting.spent, waiting.before), &(1, waiting.output), "what was before is kept");
+    scene.play(vec![assigned(1, 2, node(2)), started(1, 2)]).await;
+    let second = |offset| Happening::Task {
+        task: task(1),
+        event: TaskEvent::Output { attempt: 2, stream: Stream::Stdout, offset, len: 6 },
+        data: b"second"[..].into(),
+    };
+    let promise = "the output of the next attempt does not overwrite that of the first";
+    refused_as(scene.append(vec![second(0)]).await, Kind::Conflict, "output_offset", promise);
+    scene.play(vec![second(6)]).await;
+    let promise = "a task has no more attempts than its spec allows";
+    refused_as(scene.append(vec![retried(2)]).await, Kind::Conflict, "task_state", promise);
+    let last = Happening::task(task(1), TaskEvent::ended(2, lost()));
+    scene.play(vec![last]).await;
+    let whole = scene.whole_output(task(1), Stream::Stdout).await;
+    same(&whole, &b"first second".to_vec(), "the output of all attempts is kept");
+}
+
 /// After its end nothing happens to a task.
 pub async fn a_task_ends_once(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;

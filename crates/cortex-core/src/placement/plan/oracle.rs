@@ -57,7 +57,13 @@ fn node_for(
     usable.min_by_key(rank).map(|seats| seats.node)
 }
 
-pub(super) fn naive(queue: &[Waiting<'_>], nodes: &[Seats<'_>], shares: &Shares) -> Plan {
+pub(super) fn naive(
+    queue: &[Waiting<'_>],
+    nodes: &[Seats<'_>],
+    shares: &Shares,
+    quotas: &BTreeMap<UserId, u32>,
+) -> Plan {
+    let mut had: BTreeMap<UserId, u32> = BTreeMap::new();
     let mut free: BTreeMap<_, _> = nodes.iter().map(|seats| (seats.node, seats.free)).collect();
     let mut times = shares.times.clone();
     for one in queue {
@@ -70,6 +76,10 @@ pub(super) fn naive(queue: &[Waiting<'_>], nodes: &[Seats<'_>], shares: &Shares)
     loop {
         let mut next: Option<(u64, usize)> = None;
         for user in queue.iter().map(|one| one.user).collect::<BTreeSet<_>>() {
+            let quota = quotas.get(&user).copied().unwrap_or(u32::MAX);
+            if had.get(&user).copied().unwrap_or(0) >= quota {
+                continue;
+            }
             let open = queue.iter().enumerate().filter(|(position, one)| {
                 one.user == user && !done.contains(position) && !out.contains(&need(one))
             });
@@ -88,6 +98,7 @@ pub(super) fn naive(queue: &[Waiting<'_>], nodes: &[Seats<'_>], shares: &Shares)
                 *times.get_mut(&one.user).unwrap() += 1;
                 now = now.max(time);
                 done.insert(position);
+                *had.entry(one.user).or_default() += 1;
                 placed.push((one.task, node));
             }
             None => out.push(need(one)),

@@ -119,19 +119,23 @@ fn any_shares() -> impl Strategy<Value = Shares> {
 
 proptest! {
     #[test]
-    fn a_plan_is_the_one_of_the_definition(scene in any_scene(), shares in any_shares()) {
+    fn a_plan_is_the_one_of_the_definition(
+        scene in any_scene(),
+        shares in any_shares(),
+        quotas in prop::collection::btree_map((0_u8..3).prop_map(user), 0_u32..5, 0..3),
+    ) {
         let (queue, nodes) = (scene.queue(), scene.seats());
-        let planned = plan(&queue, &nodes, &shares);
-        prop_assert_eq!(&planned, &naive(&queue, &nodes, &shares));
+        let planned = plan(&queue, &nodes, &shares, &quotas);
+        prop_assert_eq!(&planned, &naive(&queue, &nodes, &shares, &quotas));
         // The order in which nodes are listed means nothing.
         let backwards: Vec<_> = nodes.iter().rev().copied().collect();
-        prop_assert_eq!(plan(&queue, &backwards, &shares), planned);
+        prop_assert_eq!(plan(&queue, &backwards, &shares, &quotas), planned);
     }
 
     #[test]
     fn what_is_placed_fits_and_nothing_waits_that_would(scene in any_scene()) {
         let (queue, nodes) = (scene.queue(), scene.seats());
-        let planned = plan(&queue, &nodes, &Shares::default());
+        let planned = plan(&queue, &nodes, &Shares::default(), &BTreeMap::new());
         let mut free: BTreeMap<_, _> = nodes.iter().map(|seats| (seats.node, seats.free)).collect();
         let mut open: BTreeMap<_, _> = queue.iter().map(|one| (one.task, one)).collect();
         let seats_of = |id| nodes.iter().find(|seats| seats.node == id).unwrap();
@@ -149,7 +153,7 @@ proptest! {
     #[test]
     fn own_tasks_of_one_need_go_by_priority_then_by_age(scene in any_scene()) {
         let (queue, nodes) = (scene.queue(), scene.seats());
-        let planned = plan(&queue, &nodes, &Shares::default());
+        let planned = plan(&queue, &nodes, &Shares::default(), &BTreeMap::new());
         let place = |task| planned.placed.iter().position(|(placed, _)| *placed == task);
         for (position, later) in queue.iter().enumerate() {
             for earlier in &queue[..position] {
@@ -182,7 +186,7 @@ proptest! {
         for (number, one) in (0_u16..).zip(&mut queue) {
             one.task = task(number);
         }
-        let planned = plan(&queue, &nodes, &Shares::default());
+        let planned = plan(&queue, &nodes, &Shares::default(), &BTreeMap::new());
         prop_assert_eq!(planned.placed.len(), queue.len().min(free as usize));
         let mut got = vec![0_u16; counts.len()];
         for (placed, _) in &planned.placed {
@@ -226,7 +230,7 @@ fn nobody_starves_however_much_another_submits() {
         }
         let mut queue: Vec<_> = greedy.iter().map(|id| waiting(*id, 1, 255)).collect();
         queue.extend(modest.iter().map(|id| waiting(*id, 2, 0)));
-        let planned = plan(&queue, &nodes, &shares);
+        let planned = plan(&queue, &nodes, &shares, &BTreeMap::new());
         let [(placed, _)] = planned.placed[..] else { panic!("one slot, one task") };
         shares = planned.shares;
         if modest.iter().any(|id| task(*id) == placed) {
@@ -245,7 +249,12 @@ fn a_task_that_fits_nowhere_keeps_nobody_waiting() {
     let nodes = [Seats { node: node(1), facts, free: 2 }];
     let nowhere = Target::Node(node(9));
     let first = Waiting { target: &nowhere, ..waiting(1, 1, 9) };
-    let planned = plan(&[first, waiting(2, 1, 0), waiting(3, 2, 0)], &nodes, &Shares::default());
+    let planned = plan(
+        &[first, waiting(2, 1, 0), waiting(3, 2, 0)],
+        &nodes,
+        &Shares::default(),
+        &BTreeMap::new(),
+    );
     assert_eq!(planned.placed, [(task(2), node(1)), (task(3), node(1))]);
 }
 
@@ -255,10 +264,21 @@ fn many_equal_nodes_are_used_alike() {
     let facts = Facts { labels: &labels, capabilities: None };
     let nodes: Vec<_> = (0..1000).map(|id| Seats { node: node(id), facts, free: 300 }).collect();
     let queue: Vec<_> = (0..2500).map(|id| waiting(id, 1, 0)).collect();
-    let planned = plan(&queue, &nodes, &Shares::default());
+    let planned = plan(&queue, &nodes, &Shares::default(), &BTreeMap::new());
     let mut load: BTreeMap<_, u32> = BTreeMap::new();
     for (_, node) in &planned.placed {
         *load.entry(*node).or_default() += 1;
     }
     assert!(load.values().all(|count| (2..=3).contains(count)) && load.len() == 1000);
+}
+
+#[test]
+fn nobody_gets_more_than_their_quota() {
+    let labels = BTreeMap::new();
+    let facts = Facts { labels: &labels, capabilities: None };
+    let nodes = [Seats { node: node(1), facts, free: 9 }];
+    let queue: Vec<_> = (0..8).map(|id| waiting(id, u8::from(id % 2 == 0), 0)).collect();
+    let quotas = BTreeMap::from([(user(0), 1), (user(1), 0)]);
+    let planned = plan(&queue, &nodes, &Shares::default(), &quotas);
+    assert_eq!(planned.placed, [(task(1), node(1))]);
 }

@@ -141,6 +141,8 @@ async fn every_changing_route_is_recorded_as_it_declares() {
     ] {
         done("PATCH", "/api/nodes/{id}", &path, deed, Some(body)).await;
     }
+    let drain = format!("{path}/drain");
+    done("POST", "/api/nodes/{id}/drain", &drain, "node.drain", None).await;
     let (route, grant) = ("/api/nodes/{id}/grants/{user}", format!("{path}/grants/ada"));
     let access = Some(json!({"access": "use"}));
     done("PUT", route, &grant, "node.share", access).await;

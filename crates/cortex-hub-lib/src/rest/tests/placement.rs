@@ -30,8 +30,9 @@ async fn a_requirement_chooses_the_node_and_says_why_not_the_others() {
     let body = json!({"argv": ["ls"], "require": "label.role=='b'"});
     let sent = rig.call("POST", &format!("{session}/dispatch"), Some(body.clone())).await;
     assert_eq!(sent.status, StatusCode::ACCEPTED, "{sent:?}");
-    assert_eq!(sent.json()["node"], b.id.to_string());
-    assert_eq!(sent.json()["id"], b.task().await.id.to_string());
+    let task = b.task().await.id.to_string();
+    assert_eq!(sent.json()["id"], task);
+    assert_eq!(rig.get(&format!("/api/tasks/{task}")).await.json()["node"], b.id.to_string());
 
     let items = explain(&rig, &session, body).await;
     assert_eq!((&items[0]["name"], &items[0]["fits"]), (&json!("b"), &json!(true)));
