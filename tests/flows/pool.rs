@@ -10,7 +10,6 @@ use cortex_core::id::SessionId;
 use cortex_core::task::Outcome;
 use cortex_core::task::State;
 use cortex_core::task::Task;
-use cortex_core::task::TaskSpec;
 use cortex_core::timestamp::Timestamp;
 use cortex_hub_lib::TaskDraft;
 
@@ -127,16 +126,16 @@ async fn a_deadline_ends_a_task_that_waits_and_one_that_runs() {
     let (sandbox, gate) = (Sandbox::start().await, Gate::default());
     let node = slotted(&sandbox, "lab", 1, &gate).await;
     let session = sandbox.session(&[&node]).await;
-    let soon = || {
+    let within = |millis| {
         let now: Timestamp = std::time::SystemTime::now().into();
         let mut spec = Gate::task();
-        spec.delivery.deadline = Some(now + Duration::from_millis(400));
+        spec.delivery.deadline = Some(now + Duration::from_millis(millis));
         spec
     };
-    let running = sandbox.submit(session, soon()).await;
+    let running = sandbox.submit(session, within(2_000)).await;
     gate.entered(1).await;
-    let waiting = sandbox.submit(session, soon()).await;
-    for task in [&running, &waiting] {
+    let waiting = sandbox.submit(session, within(100)).await;
+    for task in [&waiting, &running] {
         let ended = sandbox.finish(task).await;
         assert!(matches!(ended.outcome, Some(Outcome::TimedOut { .. })), "{ended:?}");
     }

@@ -209,8 +209,11 @@ impl Dispatch {
     }
 
     /// Waits for a moment until a task has a node: one that was just submitted is about to get one.
-    async fn placed(&self, id: TaskId) {
-        let Some(topic) = self.open.topic(id) else { return };
+    pub(crate) async fn placed(&self, id: TaskId) {
+        let Some(topic) = self.open.topic(id).filter(|topic| topic.task().spec.takes_input())
+        else {
+            return;
+        };
         let mut bell = topic.bell();
         let placed = bell.wait_for(|task| task.state != State::Queued);
         // How it stands then is looked at next.

@@ -31,6 +31,7 @@ impl Hub {
     /// has ended (`task_ended`).
     pub async fn keyboard(&self, who: &Principal, id: TaskId) -> Result<Keyboard> {
         let task = self.find_task(who, id, Scope::Exec).await?;
+        self.inner.dispatch.placed(id).await;
         self.inner.dispatch.takes_input(id)?;
         let note = Note::by(who, Action::TaskInput, Object::Task(id)).owned_by(task.by);
         let hub = self.clone();
