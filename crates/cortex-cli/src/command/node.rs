@@ -158,7 +158,7 @@ async fn drain(program: &Program, args: &DrainArgs) -> Result<()> {
     while status.tasks_open > 0 {
         if told != Some(status.tasks_open) {
             told = Some(status.tasks_open);
-            program.output.note(&format!("{} tasks run on {}", status.tasks_open, status.name));
+            program.output.note(format!("{} tasks run on {}", status.tasks_open, status.name));
         }
         tokio::time::sleep(LOOK_EVERY).await;
         status = client.get(route(&status.id).segment("status")).await?;

@@ -75,8 +75,9 @@ impl Hub {
         let hub = self.clone();
         let is_repeatable = idempotency.is_some();
         self.finish(async move {
-            let submitted =
-                hub.recorded(note, hub.inner.dispatch.submit(&session, submission)).await;
+            // Boxed: whoever submits does not carry all that may come of it.
+            let submitting = Box::pin(hub.inner.dispatch.submit(&session, submission));
+            let submitted = hub.recorded(note, submitting).await;
             match submitted {
                 Err(error) if error.kind() == ErrorKind::Exists && is_repeatable => {
                     hub.stored_task(id).await
