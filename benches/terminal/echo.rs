@@ -80,11 +80,11 @@ async fn one(
 ) -> Result<()> {
     let measured = tokio::task::spawn_blocking(move || times(typist, fast, paced)).await?;
     let (mut fast, mut paced) = measured?;
-    for (row, (sample, share)) in
-        rows.into_iter().zip([(&mut paced, 0.5), (&mut paced, 0.99), (&mut fast, 0.5), (&mut fast, 0.99)])
-    {
-        table.add(row, party, sample.quantile(share));
-    }
+    let [calm, calm_tail, quick, quick_tail] = rows;
+    table.add(calm, party, paced.quantile(0.5));
+    table.add(calm_tail, party, paced.quantile(0.99));
+    table.add(quick, party, fast.quantile(0.5));
+    table.add(quick_tail, party, fast.quantile(0.99));
     Ok(())
 }
 

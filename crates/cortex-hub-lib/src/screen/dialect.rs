@@ -49,7 +49,7 @@ pub(super) struct Modes {
     pub(super) passed_on: BTreeMap<u16, bool>,
     /// How keys with modifiers are told.
     pub(super) modified_keys: Option<u16>,
-    /// The character that was put out last, if nothing happened since.
+    /// The character that was put out last: it can be repeated.
     pub(super) last: Option<char>,
 }
 
@@ -187,8 +187,8 @@ impl Interpreter<'_> {
         let tabs = self.modes.tabs.take();
         let (title, passed_on) =
             (std::mem::take(&mut self.modes.title), std::mem::take(&mut self.modes.passed_on));
-        let returns = self.modes.returns;
-        *self.modes = Modes { tabs, title, passed_on, returns, ..Modes::default() };
+        let Modes { returns, last, .. } = *self.modes;
+        *self.modes = Modes { tabs, title, passed_on, returns, last, ..Modes::default() };
         let (row, column) = {
             self.flush();
             self.emulator.screen().cursor_position()
@@ -241,7 +241,6 @@ impl Perform for Interpreter<'_> {
     }
 
     fn execute(&mut self, byte: u8) {
-        self.modes.last = None;
         match byte {
             b'\t' if self.modes.tabs.is_some() => self.tab(1, false),
             0x0a..=0x0c if self.modes.returns => self.say("\r\n"),
@@ -253,7 +252,6 @@ impl Perform for Interpreter<'_> {
     }
 
     fn esc_dispatch(&mut self, intermediates: &[u8], _ignore: bool, byte: u8) {
-        self.modes.last = None;
         match (intermediates, byte) {
             ([b'('], set) => self.modes.charsets.is_graphics[0] = set == b'0',
             ([b')'], set) => self.modes.charsets.is_graphics[1] = set == b'0',
@@ -277,10 +275,6 @@ impl Perform for Interpreter<'_> {
     fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignore: bool, end: char) {
         if ignore {
             return;
-        }
-        // A repetition repeats what was put out, and is that itself.
-        if end != 'b' {
-            self.modes.last = None;
         }
         match (intermediates, end) {
             ([], 'I') => self.tab(count(params), false),

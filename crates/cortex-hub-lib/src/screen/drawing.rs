@@ -16,8 +16,12 @@ use super::dialect::Modes;
 const PLAIN: &str = "\x1b[?1049l\x1b[r\x1b[?6l\x1b[4l\x1b[20l\x1b[?7h\x1b(B\x1b)B\x0f\
     \x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l\x1b[0 q\x1b[m";
 
-/// The other screen, with nothing set for it.
-const ALTERNATE: &str = "\x1b[?47h\x1b[r\x1b[?6l";
+/// Go to the screen of full-screen programs, and to the normal one.
+const ALTERNATE: &str = "\x1b[?47h";
+const NORMAL: &str = "\x1b[?47l";
+
+/// All rows scroll, and are counted from the first one.
+const ALL_ROWS: &str = "\x1b[r\x1b[?6l";
 
 /// One of the two screens of a terminal.
 struct Side {
@@ -48,17 +52,18 @@ pub(super) fn draw(emulator: &Parser, modes: &Modes) -> String {
     let mut copy = Parser::new(rows, columns, 0);
     *copy.screen_mut() = screen.clone();
     let own = Side::read(&mut copy, modes.last);
-    let mut drawing = PLAIN.to_owned();
-    if screen.alternate_screen() {
-        copy.process(b"\x1b[?47l");
-        let other = Side::read(&mut copy, None);
-        other.draw(&mut drawing, modes.saved);
-        other.cursor.go(&mut drawing, other.region);
-        drawing.push_str(ALTERNATE);
-    }
+    let (which, hidden) =
+        if screen.alternate_screen() { (ALTERNATE, NORMAL) } else { (NORMAL, ALTERNATE) };
+    copy.process(hidden.as_bytes());
+    let other = Side::read(&mut copy, None);
+    let mut drawing = format!("{PLAIN}{hidden}{ALL_ROWS}");
+    other.draw(&mut drawing, modes.saved);
+    other.cursor.go(&mut drawing, other.region);
+    drawing.push_str(which);
+    drawing.push_str(ALL_ROWS);
     own.draw(&mut drawing, modes.saved);
     drawing.push_str(&screen.input_mode_formatted());
-    modes.draw(&mut drawing);
+    modes.draw(&mut drawing, columns.get());
     own.cursor.go(&mut drawing, own.region);
     drawing.push_str(&own.cursor.looks);
     modes.charsets.draw(&mut drawing);
@@ -119,7 +124,9 @@ impl Place {
         };
         let cell = screen.cell(row, at)?;
         let is_full = column >= screen.size().1.get();
-        let is_last = last.is_some_and(|last| cell.contents().starts_with(last));
+        // In the middle of a wide character, the cursor is behind nothing.
+        let is_whole = cell.is_wide() == (width == 2);
+        let is_last = is_whole && last.is_some_and(|last| cell.contents().starts_with(last));
         if !is_full && !is_last {
             return None;
         }
@@ -165,10 +172,10 @@ impl Charsets {
 
 impl Modes {
     /// Draws what changes nothing of how the drawing goes on, but where the cursor is.
-    fn draw(&self, drawing: &mut String) {
+    fn draw(&self, drawing: &mut String, columns: u16) {
         if let Some(tabs) = &self.tabs {
             drawing.push_str("\x1b[3g");
-            for column in tabs {
+            for column in tabs.range(..columns) {
                 let _ = write!(drawing, "\x1b[{}G\x1bH", column + 1);
             }
         }
