@@ -23,7 +23,8 @@ use crate::rest::Api;
 use crate::spawn::ECHO;
 use crate::spawn::HI;
 
-const NODE: &str = "bench";
+/// The node's name.
+pub(crate) const NODE: &str = "bench";
 
 /// The programs under measurement.
 #[derive(Debug, Clone)]
@@ -161,6 +162,16 @@ impl Node {
         Ok(Self { api: hub.api.clone(), session, cli, dir, _process: process })
     }
 
+    /// The command line of whoever uses the node.
+    pub(crate) fn command(&self) -> Command {
+        cortex_cli(&self.cli, &self.dir, &self.api.url())
+    }
+
+    /// Sends a task to the node and returns its id.
+    pub(crate) async fn submit(&self, request: &DispatchRequest) -> Result<String> {
+        self.api.connect().await?.submit(&self.session, request).await
+    }
+
     /// A client with a connection of its own.
     pub(crate) async fn lane(&self) -> Result<AnyLane> {
         self.api.lane(&self.session, &echo(None), Some("hi\n")).await
@@ -210,6 +221,7 @@ async fn build() -> Result<PathBuf> {
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--bins"]);
     command.args(["--bench", "dispatch", "--bench", "idle", "--bench", "trust"]);
+    command.args(["--bench", "terminal"]);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     // What cargo says is for whoever waits for it.
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().await;

@@ -71,6 +71,11 @@ impl Api {
         format!("http://{}", self.address)
     }
 
+    /// Where the hub listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The token.
     pub(crate) fn token(&self) -> &str {
         &self.token
@@ -116,6 +121,16 @@ impl Connection {
         let request = SessionRequest { nodes, ..SessionRequest::default() };
         let session: SessionInfo = self.post("/api/sessions", &request).await?;
         Ok(session.id)
+    }
+
+    /// Sends a task to a session and returns its id, without waiting for its end.
+    pub(crate) async fn submit(
+        &mut self,
+        session: &str,
+        request: &DispatchRequest,
+    ) -> Result<String> {
+        let task: TaskInfo = self.post(&format!("/api/sessions/{session}/dispatch"), request).await?;
+        Ok(task.id)
     }
 
     /// The value of one of the hub's metrics.

@@ -76,6 +76,14 @@ impl Ssh {
         Ok(Self { ssh, config, _masters: held, _server: server, _dir: folder })
     }
 
+    /// A client with a connection and a terminal of its own, that runs `line` there.
+    pub(crate) fn terminal(&self, line: &str) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.ssh);
+        command.arg("-F").arg(&self.config).args(["-o", "ControlPath=none", "-tt"]);
+        command.arg(host(0)).arg(line);
+        command
+    }
+
     /// A client whose tasks go through the given master.
     pub(crate) fn lane(&self, master: usize) -> AnyLane {
         let (ssh, config) = (self.ssh.clone(), self.config.clone());

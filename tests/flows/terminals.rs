@@ -218,7 +218,8 @@ async fn several_watch_and_each_sees_all_from_where_it_joined() {
     let early = hub.resume_terminal(who, task.id, 0).await.unwrap();
     until_row(&sandbox, &task, "300").await;
     let late = hub.join_terminal(who, task.id).await.unwrap();
-    assert!(late.drawing.contains("300"), "{:?}", late.drawing);
+    let drawn = String::from_utf8_lossy(&late.drawing);
+    assert!(drawn.contains("300"), "{drawn:?}");
     put(&sandbox, &task, Input::Resize(window(90, 30))).await;
     keys(&sandbox, &task, "\r").await;
     let ended = sandbox.finish(&task).await;

@@ -1,9 +1,10 @@
 //! Wakes readers: who reads a log, a task or the hub's changes sleeps here until there is news.
 //!
-//! What is told here is stored already. A reader that comes late or falls behind reads the store;
+//! What is told here is stored already, but for what terminals show (`live`). A reader that comes late or falls behind reads the store;
 //! one that keeps up gets the same frames as all others, encoded once.
 
 mod change;
+mod live;
 mod log;
 mod task;
 
@@ -19,6 +20,7 @@ use tokio::sync::broadcast;
 
 pub use change::Change;
 pub use change::Changes;
+pub(crate) use live::MOST_AHEAD;
 pub use log::Frame;
 pub(crate) use log::LogTopic;
 pub(crate) use task::TaskTopic;

@@ -1,13 +1,23 @@
 //! What a terminal shows: its output, drawn by the rules of a VT100 and its heirs.
 //!
 //! Pure: the same output with the same changes of size gives the same screen, so a screen is never
-//! stored. Nothing else names `vt100`.
+//! stored. And a drawing of it is exact: a terminal that gets the drawing, and then what follows,
+//! shows what one shows that got everything. Nothing else names `vt100`.
+
+mod dialect;
+mod drawing;
+mod unfinished;
 
 use std::fmt;
 use std::num::NonZeroU16;
 
+use bytes::Bytes;
 use cortex_core::task::Window;
 use vt100::Parser;
+
+use dialect::Interpreter;
+use dialect::Modes;
+use unfinished::Unfinished;
 
 /// Characters that have scrolled out of a screen and are kept, whatever its width.
 const SCROLLBACK_CELLS: usize = 200_000;
@@ -15,13 +25,12 @@ const SCROLLBACK_CELLS: usize = 200_000;
 /// The most rows that are kept of what has scrolled out.
 const SCROLLBACK_ROWS: usize = 2_000;
 
-/// Switches to the screen of full-screen programs, and back.
-const TO_ALTERNATE: &str = "\x1b[?1049h";
-const TO_NORMAL: &str = "\x1b[?1049l";
-
 /// A terminal's screen.
 pub(crate) struct Screen {
+    reader: vte::Parser,
     parser: Parser,
+    modes: Modes,
+    unfinished: Unfinished,
 }
 
 /// A screen as text.
@@ -48,12 +57,21 @@ impl Screen {
     pub(crate) fn new(window: Window) -> Self {
         let (rows, cols) = sides(window);
         let kept = (SCROLLBACK_CELLS / usize::from(cols.get())).min(SCROLLBACK_ROWS);
-        Self { parser: Parser::new(rows, cols, kept) }
+        Self {
+            reader: vte::Parser::new(),
+            parser: Parser::new(rows, cols, kept),
+            modes: Modes::default(),
+            unfinished: Unfinished::default(),
+        }
     }
 
     /// Takes output in; it may be cut anywhere.
     pub(crate) fn show(&mut self, output: &[u8]) {
-        self.parser.process(output);
+        self.unfinished.take(output);
+        let Self { reader, parser: emulator, modes, .. } = self;
+        let mut interpreter = Interpreter { emulator, modes, words: Vec::new() };
+        reader.advance(&mut interpreter, output);
+        interpreter.flush();
     }
 
     /// Takes another size.
@@ -72,9 +90,15 @@ impl Screen {
     /// What makes another terminal of the same size show the same: the cells with their looks, the
     /// cursor, and what keys and mouse are to send.
     pub(crate) fn drawing(&self) -> String {
-        let screen = self.parser.screen();
-        let which = if screen.alternate_screen() { TO_ALTERNATE } else { TO_NORMAL };
-        format!("{which}{}", screen.state_formatted())
+        drawing::draw(&self.parser, &self.modes)
+    }
+
+    /// The same for a terminal that is shown what follows: with the beginning of a character or a
+    /// sequence that the output breaks off in.
+    pub(crate) fn handover(&self) -> Bytes {
+        let mut drawing = self.drawing().into_bytes();
+        drawing.extend_from_slice(self.unfinished.bytes());
+        drawing.into()
     }
 
     /// As text, with at most `scrollback` rows of what has scrolled out.
@@ -120,85 +144,4 @@ fn sides(window: Window) -> (NonZeroU16, NonZeroU16) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn window(cols: u16, rows: u16) -> Window {
-        Window::new(cols, rows).unwrap()
-    }
-
-    fn shown(output: &[u8]) -> Screen {
-        let mut screen = Screen::new(window(20, 4));
-        screen.show(output);
-        screen
-    }
-
-    /// All that can be seen: cells with their looks, the cursor, the modes.
-    fn all(screen: &Screen) -> (String, (u16, u16), bool) {
-        let seen = screen.parser.screen();
-        (screen.drawing(), seen.cursor_position(), seen.alternate_screen())
-    }
-
-    #[test]
-    fn what_scrolled_out_can_be_read_and_the_screen_stays() {
-        let text: String = (1..=9).map(|line| format!("line {line}\r\n")).collect();
-        let mut screen = shown(text.as_bytes());
-        let before = all(&screen);
-        let seen = screen.text(100);
-        let lines =
-            |from: u16, to: u16| (from..=to).map(|n| format!("line {n}")).collect::<Vec<_>>();
-        assert_eq!(seen.scrollback, lines(1, 6));
-        assert_eq!(seen.rows[..3], lines(7, 9)[..]);
-        assert_eq!((seen.cursor, seen.has_cursor, seen.is_alternate), ((3, 0), true, false));
-        assert_eq!(screen.text(2).scrollback, lines(5, 6));
-        assert_eq!(screen.text(0).scrollback, Vec::<String>::new());
-        assert_eq!(all(&screen), before);
-    }
-
-    #[test]
-    fn output_may_be_cut_within_a_character_or_a_sequence() {
-        let output =
-            "\x1b[1;31mrot \u{e4}\u{1f980}\x1b[0m\x1b[?1049h\x1b[2;3Hvoll\x1b[?25l".as_bytes();
-        let whole = all(&shown(output));
-        for cut in 1..output.len() {
-            let mut screen = shown(&output[..cut]);
-            screen.show(&output[cut..]);
-            assert_eq!(all(&screen), whole, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn a_drawing_makes_the_same_screen() {
-        let outputs: [&[u8]; 4] = [
-            b"plain\r\nand \x1b[7mreverse\x1b[0m",
-            b"\x1b[?1049h\x1b[H\x1b[2Jtop\x1b[4;1H\x1b[44mbar\x1b[?25l",
-            b"\x1b[?2004h\x1b[?1h$ \xe6\xbc\xa2\xe5\xad\x97",
-            b"left it\x1b[?1049h full \x1b[?1049l again",
-        ];
-        for output in outputs {
-            let screen = shown(output);
-            // Whatever was there before.
-            let mut other = shown(b"\x1b[?1049hother\x1b[31m");
-            other.show(screen.drawing().as_bytes());
-            assert_eq!(all(&other), all(&screen), "{:?}", String::from_utf8_lossy(output));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_output_at_any_size_is_taken(
-            pieces in prop::collection::vec(
-                (prop::collection::vec(any::<u8>(), 0..60), 1u16..40, 1u16..12), 1..8),
-        ) {
-            let mut screen = Screen::new(window(20, 4));
-            for (output, cols, rows) in pieces {
-                screen.show(&output);
-                screen.resize(window(cols, rows));
-                prop_assert_eq!(screen.window(), window(cols, rows));
-                prop_assert_eq!(screen.text(10).rows.len(), usize::from(rows));
-            }
-        }
-    }
-}
+mod tests;

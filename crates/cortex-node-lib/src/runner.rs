@@ -305,7 +305,7 @@ impl Runner {
         match handle.input.offer(number, input) {
             Offer::Taken => {}
             // Its acknowledgement was lost with an earlier stream.
-            Offer::Known { given } => self.floor.outbox.input_given(key, given),
+            Offer::Known { given } => self.floor.outbox.input_known(key, given),
             Offer::Full => {
                 tracing::warn!(task = %key.task, "the hub sends more input than was agreed");
             }

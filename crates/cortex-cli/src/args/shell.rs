@@ -8,8 +8,9 @@ use crate::args::value::Pair;
 
 /// What can be typed at the beginning of a line.
 const ESCAPES: &str = "\
-At the beginning of a line: ~. leaves the terminal (it goes on, and can be joined again), ~? lists
-these, ~~ types one ~. A lost connection is made again by itself.";
+At the beginning of a line: ~. leaves the terminal (it goes on, and can be joined again), ~^Z suspends
+cortex-cli, ~? lists these, ~~ types one ~. A lost connection is made again by itself. Where standard
+input is no terminal, what comes from there is typed as it is.";
 
 /// `shell`.
 #[derive(Debug, Clone, Args)]

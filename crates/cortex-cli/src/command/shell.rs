@@ -9,6 +9,7 @@ use cortex_proto::json::DispatchRequest;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::TerminalEvent;
 use cortex_proto::json::TerminalRequest;
+use tokio::signal::unix::SignalKind;
 
 use crate::args::shell::AttachArgs;
 use crate::args::shell::ShellArgs;
@@ -44,16 +45,21 @@ const MOST_WAITING: usize = 64 << 10;
 const INTERRUPT: u8 = 3;
 
 const HELP: &str = "\
-~.  leave; the terminal goes on
-~?  this
-~~  type one ~";
+~.   leave; the terminal goes on
+~^Z  suspend cortex-cli
+~?   this
+~~   type one ~";
+
+/// Variables of the user's own that programs in a terminal go by, and that go along; as Debian's ssh
+/// has it.
+const TAKEN_ALONG: [&str; 3] = ["LANG", "COLORTERM", "NO_COLOR"];
+const LOCALE: &str = "LC_";
 
 /// Runs `shell`.
 ///
 /// # Errors
 /// What the hub refuses, with the exit code 255.
 pub(crate) async fn run(program: &Program, args: ShellArgs) -> Result<Exit> {
-    local::check()?;
     let mut client = program.client()?;
     let joined = match open(&mut client, &args).await {
         Ok(task) => attend(client, task.id, true, Some(0)).await,
@@ -67,7 +73,6 @@ pub(crate) async fn run(program: &Program, args: ShellArgs) -> Result<Exit> {
 /// # Errors
 /// As [`run`].
 pub(crate) async fn attach(program: &Program, args: AttachArgs) -> Result<Exit> {
-    local::check()?;
     let client = program.client()?;
     let joined = attend(client, args.task, !args.read_only, None).await;
     conclude(program, joined)
@@ -79,13 +84,28 @@ enum End {
     Exit(Box<TaskInfo>),
     /// The user left this task.
     Left(String),
+    /// The system wants this program to end; the task goes on.
+    Ended(SignalKind, String),
 }
 
 /// How one connection came to its end.
 enum Parted {
     Exit(Box<TaskInfo>),
     Left,
+    Ended(SignalKind),
+    /// The screen was not seen for a while, and is to be drawn.
+    Away,
     Lost(String),
+}
+
+/// What becomes of keys.
+enum Typed {
+    /// They are passed on.
+    Passed(Vec<u8>),
+    /// The user leaves.
+    Left,
+    /// This program was stopped, and goes on.
+    Resumed,
 }
 
 /// The terminal as it is attended here.
@@ -100,7 +120,13 @@ struct Attended {
 }
 
 async fn open(client: &mut Client, args: &ShellArgs) -> Result<TaskInfo> {
-    let env = args.env.iter().map(|pair| (pair.key.clone(), pair.value.clone()));
+    let own = std::env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        let is_taken = TAKEN_ALONG.contains(&name.as_str()) || name.starts_with(LOCALE);
+        is_taken.then_some((name, value))
+    });
+    // What was asked for comes over it.
+    let env = own.chain(args.env.iter().map(|pair| (pair.key.clone(), pair.value.clone())));
     let request = DispatchRequest {
         node: Some(args.node.clone()),
         argv: args.argv.clone(),
@@ -124,6 +150,10 @@ fn conclude(program: &Program, joined: Result<End>) -> Result<Exit> {
             program.output.note(format_args!("the terminal goes on: cortex-cli attach {task}"));
             Ok(Exit::OK)
         }
+        Ok(End::Ended(signal, task)) => {
+            program.output.note(format_args!("the terminal goes on: cortex-cli attach {task}"));
+            Ok(Exit(128 + u8::try_from(signal.as_raw_value()).unwrap_or(0)))
+        }
         Err(failure) => Err(failure.with_exit(Exit::NOT_REMOTE)),
     }
 }
@@ -138,7 +168,7 @@ async fn attend(mut client: Client, task: String, types: bool, offset: Option<u6
         let join = Join { types, offset: here.offset };
         let joined = tokio::select! {
             joined = client.join(&task, join) => joined,
-            () = here.leave() => return Ok(here.left(task)),
+            signal = here.leave() => return Ok(here.left(signal, task)),
         };
         let lost = match joined {
             Ok(wire) => {
@@ -148,7 +178,12 @@ async fn attend(mut client: Client, task: String, types: bool, offset: Option<u6
                 retry.succeeded();
                 match here.run(wire).await? {
                     Parted::Exit(task) => return Ok(End::Exit(task)),
-                    Parted::Left => return Ok(here.left(task)),
+                    Parted::Left => return Ok(here.left(None, task)),
+                    Parted::Ended(signal) => return Ok(here.left(Some(signal), task)),
+                    Parted::Away => {
+                        here.offset = None;
+                        continue;
+                    }
                     Parted::Lost(reason) => CallError::Lost(Lost::Broken(reason)),
                 }
             }
@@ -170,7 +205,7 @@ async fn attend(mut client: Client, task: String, types: bool, offset: Option<u6
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = here.leave() => return Ok(here.left(task)),
+            signal = here.leave() => return Ok(here.left(signal, task)),
         }
     }
 }
@@ -196,17 +231,19 @@ impl Attended {
                     Err(reason) => return Ok(Parted::Lost(reason)),
                 },
                 happened = self.local.next(has_room) => match happened {
-                    Here::Keys(keys) => match self.typed(&keys) {
-                        Some(passed) if self.types => keyboard.keys(passed),
-                        Some(_) => {}
-                        None => {
+                    Here::Keys(keys) => match self.typed(&keys)? {
+                        Typed::Passed(passed) if self.types => keyboard.keys(passed),
+                        Typed::Passed(_) => {}
+                        Typed::Left => {
                             keyboard.close().await;
                             return Ok(Parted::Left);
                         }
+                        Typed::Resumed => return Ok(Parted::Away),
                     },
+                    Here::Closed if self.types => keyboard.ask(TerminalRequest::Close),
                     Here::Resized if self.types => resize(&mut keyboard),
-                    Here::Resized => {}
-                    Here::Ended => return Ok(Parted::Left),
+                    Here::Closed | Here::Resized => {}
+                    Here::Ended(signal) => return Ok(Parted::Ended(signal)),
                 },
             }
         }
@@ -233,39 +270,50 @@ impl Attended {
         Ok(None)
     }
 
-    /// The keys to pass on; nothing where the user leaves.
-    fn typed(&mut self, keys: &[u8]) -> Option<Vec<u8>> {
-        if !self.types && keys.contains(&INTERRUPT) {
-            return None;
+    /// Takes out of the keys what is for this program.
+    fn typed(&mut self, keys: &[u8]) -> Result<Typed> {
+        if !self.local.is_terminal() {
+            return Ok(Typed::Passed(keys.to_owned()));
         }
-        match self.escape.take(keys) {
-            (_, Some(Wish::Leave)) => None,
+        if !self.types && keys.contains(&INTERRUPT) {
+            return Ok(Typed::Left);
+        }
+        Ok(match self.escape.take(keys) {
+            (_, Some(Wish::Leave)) => Typed::Left,
+            (_, Some(Wish::Suspend)) => {
+                self.local.suspend()?;
+                Typed::Resumed
+            }
             (passed, Some(Wish::Help)) => {
                 self.local.say(HELP);
-                Some(passed)
+                Typed::Passed(passed)
             }
-            (passed, None) => Some(passed),
-        }
+            (passed, None) => Typed::Passed(passed),
+        })
     }
 
-    /// Waits until the user leaves while there is no connection; other keys go nowhere.
-    async fn leave(&mut self) {
+    /// Waits until the user leaves while there is no connection, or the system wants that; other
+    /// keys go nowhere, but what is no terminal is not read.
+    async fn leave(&mut self) -> Option<SignalKind> {
         loop {
-            match self.local.next(true).await {
+            match self.local.next(self.local.is_terminal()).await {
                 Here::Keys(keys) => {
-                    if self.typed(&keys).is_none() {
-                        return;
+                    if matches!(self.typed(&keys), Ok(Typed::Left) | Err(_)) {
+                        return None;
                     }
                 }
-                Here::Resized => {}
-                Here::Ended => return,
+                Here::Closed | Here::Resized => {}
+                Here::Ended(signal) => return Some(signal),
             }
         }
     }
 
-    fn left(&self, task: String) -> End {
+    fn left(&self, signal: Option<SignalKind>, task: String) -> End {
         self.local.put_right();
-        End::Left(task)
+        match signal {
+            Some(signal) => End::Ended(signal, task),
+            None => End::Left(task),
+        }
     }
 }
 

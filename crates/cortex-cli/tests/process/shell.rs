@@ -25,6 +25,8 @@ struct Seat {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// What was shown and then forgotten.
+    seen: Mutex<Vec<u8>>,
     /// Ends with the terminal.
     reader: Option<JoinHandle<()>>,
     /// The terminal's settings before the program began.
@@ -57,7 +59,8 @@ impl Seat {
         };
         let reader = std::thread::Builder::new().name("screen".to_owned()).spawn(read);
         let (reader, slave) = (Some(reader.expect("a thread")), Some(pair.slave));
-        Self { master: pair.master, slave, keys, child, shown, reader, before }
+        let seen = Mutex::default();
+        Self { master: pair.master, slave, keys, child, shown, seen, reader, before }
     }
 
     fn types(&mut self, keys: &str) {
@@ -75,10 +78,16 @@ impl Seat {
             let mut shown = self.shown.lock().expect("nobody panics with it");
             let found = String::from_utf8_lossy(&shown).contains(text);
             if found {
-                shown.clear();
+                self.seen.lock().expect("nobody panics with it").append(&mut shown);
             }
             found.then_some(())
         });
+    }
+
+    /// All that was shown since the start.
+    fn all(&self) -> String {
+        let seen = self.seen.lock().expect("nobody panics with it");
+        String::from_utf8_lossy(&seen).into_owned() + &self.text()
     }
 
     /// Waits for the program's end; its exit code. The terminal is as it was.
@@ -174,4 +183,38 @@ fn without_a_terminal_there_is_no_shell() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let text = crate::rig::stderr(&output);
     assert!(text.contains("cortex-cli exec"), "{text}");
+}
+
+#[test]
+fn what_was_shown_and_not_stored_when_the_hub_died_is_shown_once() {
+    let mut bench = Bench::start(&[]);
+    let _node = bench.node("lab");
+    let mut seat = Seat::start(&bench, &["shell", "lab", "--env", "PS1=go: ", "--", "sh"]);
+    seat.until("go: ");
+    let tasks = bench.json(&["task", "list", "--open"]);
+    let id = tasks["items"][0]["id"].as_str().expect("it runs").to_owned();
+
+    // While somebody else holds the database, nothing can be stored; what comes is shown.
+    let database = rusqlite::Connection::open(bench.path("hub/cortex.db")).expect("a database");
+    database.execute_batch("BEGIN IMMEDIATE").expect("it can be held");
+    seat.types("echo told $((40 + 2))\r");
+    seat.until("told 42\r\n");
+    bench.hub().kill();
+    drop(database);
+    seat.until("lost the hub");
+    bench.serve(&[]);
+    seat.until("the hub is back");
+    seat.types("echo again $((3 + 3))\r");
+    seat.until("again 6\r\n");
+    seat.types("exit 3\r");
+    assert_eq!(seat.ends(), 3);
+
+    // Each byte was shown once and is stored once: what the node sent again was known.
+    let stored = bench.run(&["task", "logs", &id]);
+    let stored = String::from_utf8_lossy(&stored.stdout).into_owned();
+    for text in [stored, seat.all()] {
+        for word in ["echo told", "told 42\r\n", "echo again", "again 6\r\n", "exit 3"] {
+            assert_eq!(text.matches(word).count(), 1, "{word:?} in {text:?}");
+        }
+    }
 }

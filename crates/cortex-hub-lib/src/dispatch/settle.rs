@@ -28,6 +28,7 @@ use cortex_core::timestamp::Timestamp;
 
 use super::Dispatch;
 use crate::clock;
+use crate::feed::MOST_AHEAD;
 
 /// After so many signatures, others get a turn: one takes some 40 µs.
 const VERIFIED_AT_ONCE: usize = 8;
@@ -233,6 +234,26 @@ async fn verify(node: &Node, reports: &[Report]) -> Result<(), String> {
 }
 
 impl Dispatch {
+    /// Shows those who watch terminals what a node reports of them, while it is on its way to the
+    /// store.
+    pub(crate) fn show(&self, node: NodeId, reports: &[Report]) {
+        for report in reports {
+            let News::Output { stream, offset, data } = &report.news else { continue };
+            let Some(topic) = self.open.topic(report.task) else { continue };
+            let task = topic.task();
+            let is_current = task.node == Some(node) && task.attempt == report.attempt;
+            if is_current && task.spec.terminal().is_some() && self.is_kept(&task, data) {
+                topic.show(*stream, *offset, data);
+            }
+        }
+    }
+
+    /// Whether so much more of a task is stored as it is, near its cap or not.
+    fn is_kept(&self, task: &Task, more: &Bytes) -> bool {
+        let most = MOST_AHEAD.saturating_add(more.len() as u64);
+        task.output.stored().saturating_add(most) <= self.limits.output_bytes
+    }
+
     /// Stores a node's reports. Returns what may be acknowledged.
     ///
     /// # Errors

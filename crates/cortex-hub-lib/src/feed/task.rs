@@ -11,6 +11,8 @@ use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use tokio::sync::watch;
 
+use super::live::Live;
+
 /// Output that a topic keeps; who falls further behind reads the store.
 const RECENT_BYTES: usize = 128 << 10;
 
@@ -19,6 +21,9 @@ const RECENT_BYTES: usize = 128 << 10;
 pub(crate) struct TaskTopic {
     task: watch::Sender<Arc<Task>>,
     recent: Mutex<Recent>,
+    /// Rings when a terminal shows something that is not stored yet.
+    shown: watch::Sender<()>,
+    live: Mutex<Live>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +42,12 @@ struct Piece {
 impl TaskTopic {
     /// Makes the topic of a task.
     pub(crate) fn new(task: Arc<Task>) -> Arc<Self> {
-        Arc::new(Self { task: watch::Sender::new(task), recent: Mutex::default() })
+        Arc::new(Self {
+            task: watch::Sender::new(task),
+            recent: Mutex::default(),
+            shown: watch::Sender::new(()),
+            live: Mutex::default(),
+        })
     }
 
     /// The task as it stands.
@@ -70,6 +80,29 @@ impl TaskTopic {
             }
             is_news
         });
+        if task.state.is_end() {
+            self.live().clear();
+        }
+    }
+
+    /// Shows a terminal's watchers what its node reports, before it is stored.
+    pub(crate) fn show(&self, stream: Stream, offset: u64, data: &Bytes) {
+        let task = self.task();
+        let is_news = !task.state.is_end() && self.live().take(&task.output, stream, offset, data);
+        if is_news {
+            self.shown.send_replace(());
+        }
+    }
+
+    /// A bell that rings when a terminal shows something that is not stored yet.
+    pub(crate) fn shown(&self) -> watch::Receiver<()> {
+        self.shown.subscribe()
+    }
+
+    /// What a terminal shows from `offset` on, stored or not, if it is here; for a reader who knows
+    /// `noted` bytes of its changes of size.
+    pub(crate) fn live_output(&self, offset: u64, noted: u64) -> Option<Bytes> {
+        self.live().after(offset, noted)
     }
 
     /// How much output is kept.
@@ -86,6 +119,11 @@ impl TaskTopic {
         })?;
         let skip = usize::try_from(offset - piece.offset).unwrap_or(usize::MAX);
         Some(piece.data.slice(skip..))
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        // No code panics while it holds this lock.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Recent> {

@@ -32,6 +32,7 @@ use crate::hub::NodeToken;
 use crate::hub::Opened;
 use crate::hub::Registration;
 use crate::link::CloseReason;
+use crate::link::Up;
 
 /// Acknowledgements of heartbeats that wait for a slow node.
 const ACK_QUEUE: usize = 2;
@@ -143,6 +144,9 @@ async fn converse(
         let Ok(Some(message)) = message else { break };
         match upstream::parse(message) {
             Ok(Some(news)) => {
+                if let Up::Reports(reports) = &news {
+                    hub.dispatch().show(token.node, reports);
+                }
                 if up.send(news).await.is_err() {
                     return;
                 }

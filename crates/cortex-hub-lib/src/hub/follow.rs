@@ -81,7 +81,11 @@ pub(super) struct Tail {
 
 #[derive(Debug, Clone)]
 enum Source {
-    Live { topic: Arc<TaskTopic>, bell: watch::Receiver<Arc<Task>> },
+    Live {
+        topic: Arc<TaskTopic>,
+        bell: watch::Receiver<Arc<Task>>,
+        shown: watch::Receiver<()>,
+    },
     Stored(Arc<Task>),
 }
 
@@ -105,7 +109,7 @@ impl Hub {
         let topic = self.inner.dispatch.topic(id);
         let task = self.find_task(who, id, Scope::Read).await?;
         let source = match topic {
-            Some(topic) => Source::Live { bell: topic.bell(), topic },
+            Some(topic) => Source::Live { bell: topic.bell(), shown: topic.shown(), topic },
             None => Source::Stored(task),
         };
         let sessions = Arc::clone(&self.inner.sessions);
@@ -117,7 +121,7 @@ impl Tail {
     /// The task as it stands. What [`Self::moved`] waits for counts from here.
     pub(super) fn task(&mut self) -> Arc<Task> {
         match &mut self.source {
-            Source::Live { topic, bell } => {
+            Source::Live { topic, bell, .. } => {
                 bell.borrow_and_update();
                 topic.task()
             }
@@ -132,6 +136,24 @@ impl Tail {
             changed = bell.changed() => changed.is_ok(),
             () = self.shutdown.cancelled() => false,
         }
+    }
+
+    /// As [`Self::moved`], or until a terminal shows something that is not stored yet.
+    pub(super) async fn moved_or_shown(&mut self) -> bool {
+        let Source::Live { bell, shown, .. } = &mut self.source else { return false };
+        tokio::select! {
+            changed = bell.changed() => changed.is_ok(),
+            changed = shown.changed() => changed.is_ok(),
+            () = self.shutdown.cancelled() => false,
+        }
+    }
+
+    /// What a terminal shows from `offset` on, stored or not, to a reader who knows `noted` bytes
+    /// of its changes of size. What [`Self::moved_or_shown`] waits for counts from here.
+    pub(super) fn live_bytes(&mut self, offset: u64, noted: u64) -> Option<Bytes> {
+        let Source::Live { topic, shown, .. } = &mut self.source else { return None };
+        shown.borrow_and_update();
+        topic.live_output(offset, noted)
     }
 
     /// Stored bytes of a stream from `offset` on; some of them, or more than were known of.

@@ -2,7 +2,8 @@
 //!
 //! A screen is drawn from the task's stored output, for whoever asks first, and kept while it is
 //! asked for; the hub may be restarted at any time and draws the same. Who attaches gets the screen
-//! and goes on reading exactly where it ends.
+//! and goes on reading exactly where it ends: what the terminal's node reports is shown at once and
+//! stored meanwhile, so a reader may be up to 64 KiB ahead of what a restarted hub knows.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use cortex_core::task::Window;
 
 use super::Hub;
 use super::follow::Tail;
+use crate::feed::MOST_AHEAD;
 use crate::screen::Screen;
 use crate::screen::ScreenText;
 
@@ -50,8 +52,8 @@ pub struct Attached {
     pub window: Window,
     /// Bytes of output that the screen shows.
     pub offset: u64,
-    /// What makes another terminal of that size show the same.
-    pub drawing: String,
+    /// What makes another terminal of that size the same, for what the reader reads.
+    pub drawing: Bytes,
     /// What it shows from there on.
     pub reader: TerminalReader,
 }
@@ -97,13 +99,16 @@ impl Hub {
         let joined = |screen: &mut Screen, reader: &TerminalReader| Attached {
             window: screen.window(),
             offset: reader.at,
-            drawing: screen.drawing(),
+            drawing: screen.handover(),
             reader: reader.clone(),
         };
         self.draw(who, id, joined).await
     }
 
     /// Joins a terminal without its screen, for a reader that has shown `offset` bytes already.
+    ///
+    /// Those may be more than are stored: they were shown before a hub died, and its node sends
+    /// them again.
     ///
     /// # Errors
     /// Those of [`Self::join_terminal`]. `Invalid`, code `offset`: so much was never shown.
@@ -117,7 +122,7 @@ impl Hub {
         let task = tail.task();
         window_of(&task)?;
         let stored = task.output.of(Stream::Stdout).stored;
-        if offset > stored {
+        if offset > stored.saturating_add(MOST_AHEAD) {
             let message = format!("offset {offset}: the terminal has shown {stored} bytes");
             let error = Error::new(ErrorKind::Invalid, "join terminal", message);
             return Err(error.with_code("offset"));
@@ -152,7 +157,7 @@ impl Hub {
         // Taken out: should drawing fail half-way, the next one begins anew.
         let (mut screen, mut reader) =
             drawn.take().unwrap_or_else(|| (Screen::new(window), TerminalReader::new(tail)));
-        while let Some(step) = reader.ready().await? {
+        while let Some(step) = reader.stored().await? {
             match step {
                 TerminalStep::Output(data) => {
                     screen.show(&data);
@@ -223,15 +228,30 @@ impl TerminalReader {
             if let Some(step) = self.ready().await? {
                 return Ok(Some(step));
             }
-            if !self.tail.moved().await {
+            if !self.tail.moved_or_shown().await {
                 return Ok(None);
             }
         }
         Ok(None)
     }
 
-    /// The next step, if it is there already.
+    /// The next step, if it is there already, be it stored or not.
     async fn ready(&mut self) -> Result<Option<TerminalStep>> {
+        if let Some(step) = self.stored().await? {
+            return Ok(Some(step));
+        }
+        let Some(mut data) = self.tail.live_bytes(self.at, self.sizes.read) else {
+            return Ok(None);
+        };
+        if let Some(change) = self.sizes.ahead.front() {
+            data.truncate(usize::try_from(change.at - self.at).unwrap_or(usize::MAX));
+        }
+        self.at += data.len() as u64;
+        Ok(Some(TerminalStep::Output(data)))
+    }
+
+    /// The next step of what is stored.
+    async fn stored(&mut self) -> Result<Option<TerminalStep>> {
         if self.is_finished {
             return Ok(None);
         }

@@ -90,7 +90,7 @@ impl Console for AttemptConsole {
 
     async fn input(&self) -> Input {
         let (number, input) = self.input.next().await;
-        self.outbox.input_given(self.key, number);
+        self.outbox.input_given(self.key, number, input.weight());
         input
     }
 

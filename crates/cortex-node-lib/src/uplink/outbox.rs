@@ -46,6 +46,13 @@ pub(crate) const MOST_KNOWN: usize = 16_384;
 /// Output is taken in pieces of at most this size, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// Input that attempts may have got before the hub is told of it by itself, in bytes; told with the
+/// next report, it costs nothing.
+const GIVEN_BYTES: usize = 16 << 10;
+
+/// What each input counts there beside its bytes.
+const GIVEN_COST: usize = 1 << 10;
+
 /// One attempt of one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AttemptKey {
@@ -84,6 +91,8 @@ struct State {
     given: BTreeMap<AttemptKey, u64>,
     /// Tasks of the pool that are to be claimed, in order.
     claims: VecDeque<TaskId>,
+    /// What that input counts; the stream is told at [`GIVEN_BYTES`].
+    given_bytes: usize,
 }
 
 /// What a stream is to do next.
@@ -115,17 +124,26 @@ impl Outbox {
         self.lock().queue.admit(key)
     }
 
-    /// What an attempt puts out goes out at once while nothing of it is on its way: somebody
-    /// watches every character.
+    /// What an attempt puts out goes out at once while little of it is on its way: somebody watches
+    /// every character.
     pub(crate) fn be_prompt(&self, key: AttemptKey) {
         self.lock().queue.be_prompt(key);
     }
 
-    /// Tells the hub that an attempt has got its input up to `number`.
-    pub(crate) fn input_given(&self, key: AttemptKey, number: u64) {
+    /// Tells the hub that an attempt has got its input up to `number`, the last of it `weight`
+    /// bytes: with the next report, or when much was not told.
+    pub(crate) fn input_given(&self, key: AttemptKey, number: u64, weight: usize) {
         let mut state = self.lock();
         state.given.insert(key, number);
-        wake(state);
+        state.given_bytes += weight + GIVEN_COST;
+        if state.given_bytes >= GIVEN_BYTES {
+            wake(state);
+        }
+    }
+
+    /// Tells the hub once more what an attempt has got: it did not hear of that.
+    pub(crate) fn input_known(&self, key: AttemptKey, number: u64) {
+        self.input_given(key, number, GIVEN_BYTES);
     }
 
     /// Claims tasks that this stream has offered.
@@ -242,8 +260,9 @@ impl Outbox {
         if state.generation != generation {
             return Next::Superseded;
         }
-        if !state.given.is_empty() {
+        if state.given_bytes >= GIVEN_BYTES {
             let given = std::mem::take(&mut state.given);
+            state.given_bytes = 0;
             let ack = |(key, sequence): (AttemptKey, u64)| {
                 let AttemptKey { task, attempt } = key;
                 Ack { task, attempt, sequence }
@@ -256,6 +275,10 @@ impl Outbox {
         }
         let now = Instant::now();
         if let Some(batch) = state.queue.next_batch(now) {
+            if !state.given.is_empty() {
+                // Right behind it, on the same write.
+                state.given_bytes = GIVEN_BYTES;
+            }
             return Next::Batch(batch);
         }
         state.waker = Some(cx.waker().clone());

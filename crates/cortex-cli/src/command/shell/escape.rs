@@ -7,7 +7,12 @@ pub(super) enum Wish {
     Leave,
     /// `~?`: tell what there is.
     Help,
+    /// `~` and Ctrl-Z: stop this program for a while.
+    Suspend,
 }
+
+/// What Ctrl-Z types.
+const STOP: u8 = 0x1a;
 
 /// Reads keys as they are typed.
 #[derive(Debug)]
@@ -33,8 +38,9 @@ impl Escape {
             if std::mem::take(&mut self.is_pending) {
                 match key {
                     b'.' => return (passed, Some(Wish::Leave)),
-                    b'?' => {
-                        wish = Some(Wish::Help);
+                    b'?' | STOP => {
+                        let is_help = key == b'?';
+                        wish = Some(if is_help { Wish::Help } else { Wish::Suspend });
                         self.is_line_start = true;
                         continue;
                     }
@@ -71,6 +77,7 @@ mod tests {
         assert_eq!(typed("~~."), ("~.".into(), None));
         assert_eq!(typed("~/bin\r"), ("~/bin\r".into(), None));
         assert_eq!(typed("~?~?ls"), ("ls".into(), Some(Wish::Help)));
+        assert_eq!(typed("a\r~\x1ab"), ("a\rb".into(), Some(Wish::Suspend)));
         assert_eq!(typed("~"), (String::new(), None));
     }
 

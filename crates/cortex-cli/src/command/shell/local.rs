@@ -1,4 +1,7 @@
 //! The user's own terminal: its keys one by one, its size, and everything put right at the end.
+//!
+//! Where standard input is no terminal, what comes from there is typed as it is, and its end is the
+//! end of what is typed; nothing is put into raw mode then, and `~` is a character like all others.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +15,9 @@ use rustix::fs::OFlags;
 use rustix::termios;
 use rustix::termios::OptionalActions;
 use rustix::termios::Termios;
+use tokio::io::AsyncReadExt as _;
 use tokio::io::Interest;
+use tokio::io::Stdin;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -27,29 +32,46 @@ const MOST_KEYS: usize = 4 << 10;
 
 /// Undoes what a program may have done to a terminal that it was cut off from: the screen of
 /// full-screen programs (the cursor is saved for terminals that are not on it), reports of the
-/// mouse and of pastes, keys for applications, a hidden cursor, colours.
-const PUT_RIGHT: &[u8] = b"\x1b7\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\
-    \x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m\r\n";
+/// mouse, of pastes and of the focus, keys for applications, a hidden or another cursor, rows that
+/// do not scroll, other characters, colours.
+const PUT_RIGHT: &[u8] = b"\x1b7\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\
+    \x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[?1l\x1b>\x1b[>4m\x1b[?25h\x1b[0 q\x1b[?7h\x1b[4l\x1b(B\x0f\
+    \x1b7\x1b[r\x1b8\x1b[0m\r\n";
+
+/// Have the terminal keep its title, and take it again.
+const KEEP_TITLE: &[u8] = b"\x1b[22;0t";
+const TAKE_TITLE: &[u8] = b"\x1b[23;0t";
 
 /// What happens here.
 #[derive(Debug)]
 pub(super) enum Here {
     /// Keys were typed.
     Keys(Vec<u8>),
+    /// Nothing more is typed: standard input is no terminal, and has ended.
+    Closed,
     /// The terminal has another size.
     Resized,
-    /// The terminal is gone, or the system wants this program to end.
-    Ended,
+    /// The terminal is gone, or the system wants this program to end: by this signal.
+    Ended(SignalKind),
+}
+
+/// Where keys come from.
+#[derive(Debug)]
+enum Keys {
+    Terminal(AsyncFd<File>),
+    Other(Stdin),
+    /// Those have ended.
+    None,
 }
 
 /// The user's terminal in raw mode, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Local {
-    keys: AsyncFd<File>,
-    /// The settings to go back to.
-    before: Termios,
+    keys: Keys,
+    /// The settings to go back to, of a terminal.
+    before: Option<Termios>,
     resized: Signal,
-    ended: [Signal; 3],
+    ended: [(SignalKind, Signal); 3],
 }
 
 impl Local {
@@ -58,24 +80,28 @@ impl Local {
     /// # Errors
     /// The system does not let it.
     pub(super) fn begin() -> Result<Self> {
-        let unusable = |error: io::Error| {
-            Failure::new(ErrorKind::Internal, format!("cannot use this terminal: {error}"))
-        };
         let listen = |kind| signal(kind).map_err(unusable);
         let resized = listen(SignalKind::window_change())?;
+        let ends = |kind| listen(kind).map(|signal| (kind, signal));
         let ended = [
-            listen(SignalKind::hangup())?,
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::interrupt())?,
+            ends(SignalKind::hangup())?,
+            ends(SignalKind::terminate())?,
+            ends(SignalKind::interrupt())?,
         ];
-        let keys = open_keys().map_err(unusable)?;
+        if !io::stdin().is_terminal() {
+            let keys = Keys::Other(tokio::io::stdin());
+            return Ok(Self { keys, before: None, resized, ended });
+        }
+        let keys = Keys::Terminal(open_keys().map_err(unusable)?);
         let before = termios::tcgetattr(io::stdin()).map_err(|error| unusable(error.into()))?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        // What was typed ahead is kept.
-        termios::tcsetattr(io::stdin(), OptionalActions::Drain, &raw)
-            .map_err(|error| unusable(error.into()))?;
-        Ok(Self { keys, before, resized, ended })
+        let local = Self { keys, before: Some(before), resized, ended };
+        local.take()?;
+        Ok(local)
+    }
+
+    /// Whether a person types.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.before.is_some()
     }
 
     /// Waits for what happens next; keys are left where they are without `wants_keys`.
@@ -83,24 +109,67 @@ impl Local {
     /// # Cancel safety
     /// Nothing is lost where the future is dropped.
     pub(super) async fn next(&mut self, wants_keys: bool) -> Here {
-        let [hangup, terminate, interrupt] = &mut self.ended;
+        let [(hang_up, hung_up), (terminate, terminated), (interrupt, interrupted)] =
+            &mut self.ended;
         tokio::select! {
-            keys = read(&self.keys), if wants_keys => keys.map_or(Here::Ended, Here::Keys),
+            happened = self.keys.read(), if wants_keys => happened,
             _ = self.resized.recv() => Here::Resized,
-            _ = hangup.recv() => Here::Ended,
-            _ = terminate.recv() => Here::Ended,
-            _ = interrupt.recv() => Here::Ended,
+            _ = hung_up.recv() => Here::Ended(*hang_up),
+            _ = terminated.recv() => Here::Ended(*terminate),
+            _ = interrupted.recv() => Here::Ended(*interrupt),
         }
     }
 
     /// Undoes what the program on the node did to the terminal.
     pub(super) fn put_right(&self) {
+        if io::stdout().is_terminal() {
+            // Nothing else can be tried.
+            let _ = output::write_stdout(PUT_RIGHT);
+        }
+    }
+
+    /// Stops this program, as Ctrl-Z stops others, until it is to go on.
+    ///
+    /// # Errors
+    /// The terminal cannot be taken over again.
+    pub(super) fn suspend(&self) -> Result<()> {
+        self.put_right();
+        self.give_back();
+        // It goes on in the next line when its shell says so.
+        let stopped = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
+        stopped.map_err(|error| unusable(error.into()))?;
+        self.take()
+    }
+
+    fn take(&self) -> Result<()> {
+        let Some(before) = &self.before else { return Ok(()) };
+        let mut raw = before.clone();
+        raw.make_raw();
+        // What was typed ahead is kept.
+        termios::tcsetattr(io::stdin(), OptionalActions::Drain, &raw)
+            .map_err(|error| unusable(error.into()))?;
+        if io::stdout().is_terminal() {
+            output::write_stdout(KEEP_TITLE)?;
+        }
+        Ok(())
+    }
+
+    fn give_back(&self) {
+        let Some(before) = &self.before else { return };
         // Nothing else can be tried.
-        let _ = output::write_stdout(PUT_RIGHT);
+        if io::stdout().is_terminal() {
+            let _ = output::write_stdout(TAKE_TITLE);
+        }
+        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Drain, before);
     }
 
     /// Says something on a line of its own.
     pub(super) fn say(&self, text: &str) {
+        if !self.is_terminal() {
+            // Nobody to tell that nobody listens.
+            let _ = output::write_stderr(format!("[{text}]\n").as_bytes());
+            return;
+        }
         let lines = text.lines().map(|line| format!("\r\n[{line}]")).collect::<String>();
         // Nobody to tell that nobody listens.
         let _ = output::write_stderr(format!("{lines}\r\n").as_bytes());
@@ -109,9 +178,37 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        // Nothing else can be tried.
-        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
+        self.give_back();
     }
+}
+
+impl Keys {
+    async fn read(&mut self) -> Here {
+        match self {
+            Self::Terminal(keys) => match read(keys).await {
+                Ok(keys) => Here::Keys(keys),
+                Err(_) => Here::Ended(SignalKind::hangup()),
+            },
+            Self::Other(input) => {
+                let mut keys = vec![0; MOST_KEYS];
+                match input.read(&mut keys).await {
+                    Ok(len @ 1..) => {
+                        keys.truncate(len);
+                        Here::Keys(keys)
+                    }
+                    Ok(0) | Err(_) => {
+                        *self = Self::None;
+                        Here::Closed
+                    }
+                }
+            }
+            Self::None => std::future::pending().await,
+        }
+    }
+}
+
+fn unusable(error: io::Error) -> Failure {
+    Failure::new(ErrorKind::Internal, format!("cannot use this terminal: {error}"))
 }
 
 async fn read(keys: &AsyncFd<File>) -> io::Result<Vec<u8>> {
@@ -129,19 +226,6 @@ async fn read(keys: &AsyncFd<File>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Makes sure that there is a terminal.
-///
-/// # Errors
-/// Standard input or output is none.
-pub(super) fn check() -> Result<()> {
-    if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        return Ok(());
-    }
-    Err(Failure::usage("standard input and output must be a terminal")
-        .with_code("no_terminal")
-        .or_hint("cortex-cli exec runs a program without one"))
-}
-
 /// The user's terminal as one to ask for; 80 by 24 where its size is not known.
 pub(super) fn draft() -> TerminalDraft {
     let (cols, rows) = size().unwrap_or((80, 24));
@@ -154,7 +238,8 @@ pub(super) fn draft() -> TerminalDraft {
 
 /// The size of the user's terminal, in what a hub takes.
 pub(super) fn size() -> Option<(u16, u16)> {
-    let size = termios::tcgetwinsize(io::stdout()).ok()?;
+    let size = termios::tcgetwinsize(io::stdout());
+    let size = size.or_else(|_| termios::tcgetwinsize(io::stdin())).ok()?;
     let most = cortex_core::task::MAX_SIDE;
     let is_known = size.ws_col > 0 && size.ws_row > 0;
     is_known.then(|| (size.ws_col.min(most), size.ws_row.min(most)))

@@ -188,7 +188,7 @@ async fn draw(sink: &mut Sink, attached: Attached) -> Result<TerminalReader, End
     let Attached { window, offset, drawing, reader } = attached;
     let screen = TerminalEvent::Screen { cols: window.cols(), rows: window.rows(), offset };
     say(sink, &screen).await.ok_or(End::Gone)?;
-    send(sink, Message::Binary(drawing.into())).await.ok_or(End::Gone)?;
+    send(sink, Message::Binary(drawing)).await.ok_or(End::Gone)?;
     Ok(reader)
 }
 

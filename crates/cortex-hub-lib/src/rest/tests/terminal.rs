@@ -150,7 +150,8 @@ async fn a_token_that_only_reads_may_watch_but_not_type() {
     let mut socket = join(&address, token, &task, "?mode=watch").await.unwrap();
     assert_eq!(event(&mut socket).await["type"], "screen");
     assert_eq!(join(&address, "cxt1.no", &task, "").await.err(), Some(401));
-    assert_eq!(join(&address, token, &task, "?offset=1").await.err(), Some(422));
+    // So far ahead of what is stored nobody was ever shown anything.
+    assert_eq!(join(&address, token, &task, "?offset=100000").await.err(), Some(422));
     let path = format!("/api/tasks/{}/terminal", task.id);
     assert_eq!(rig.get(&path).await.status, StatusCode::UPGRADE_REQUIRED);
     let path = format!("/api/tasks/{}/input", task.id);

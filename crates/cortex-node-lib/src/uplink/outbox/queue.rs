@@ -3,7 +3,7 @@
 //! An attempt is *ripe* when its reports should go out: it has ended, much output waits, or the
 //! oldest report that was not sent has lingered for [`LINGER`]. Within that time a short task's
 //! start, output and end come together, and go out as one message. What a *prompt* attempt puts out
-//! is ripe at once where nothing of it is on its way.
+//! is ripe at once while little of it is on its way.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -30,6 +30,10 @@ use super::TOTAL_BYTES;
 
 /// How long a report waits for company: longer than a small program takes to start and end.
 pub(super) const LINGER: Duration = Duration::from_millis(3);
+
+/// What a prompt attempt may have on its way, in bytes, for more of it to go out at once: keys and
+/// their echoes, but not a flood.
+const PROMPT_BYTES: usize = 16 << 10;
 
 /// What an output report costs beside its bytes, so that many small ones are bounded as well.
 const REPORT_BYTES: usize = 128;
@@ -286,8 +290,8 @@ impl Queue {
     /// Puts an attempt in its place; whether the stream must be woken.
     fn schedule(&mut self, key: AttemptKey, now: Instant) -> bool {
         let Some(track) = self.attempts.get_mut(&key) else { return false };
-        // What follows something that is on its way comes in larger pieces for the wait.
-        let is_urgent = track.prompt && track.entries.len() == 1;
+        // A flood comes in larger pieces for the wait.
+        let is_urgent = track.prompt && track.bytes <= PROMPT_BYTES;
         if track.end.is_some() || is_urgent || track.waiting >= PIECE_BYTES {
             return self.ripen(key);
         }
@@ -375,22 +379,4 @@ fn weight_of(outcome: &Outcome) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prompt_attempt_waits_only_for_what_is_on_its_way() {
-        let (mut queue, now) = (Queue::default(), Instant::now());
-        let key = AttemptKey { task: cortex_core::id::TaskId::from_bytes([1; 16]), attempt: 1 };
-        queue.admit(key);
-        queue.be_prompt(key);
-        let key_in = |queue: &mut Queue| queue.write(key, Stream::Stdout, "x".into(), now);
-        assert!(key_in(&mut queue));
-        assert!(queue.next_batch(now).is_some());
-        key_in(&mut queue);
-        assert!(queue.next_batch(now).is_none());
-        assert!(queue.next_batch(now + LINGER).is_some());
-        queue.acked(key, u64::MAX);
-        assert!(key_in(&mut queue) && queue.next_batch(now).is_some());
-    }
-}
+mod tests;
