@@ -112,7 +112,9 @@ async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {
         Up::Inventory(known) => hub.dispatch().reconcile(node.id, &known).await,
         Up::Reports(reports) => {
             let acks = hub.dispatch().settle(&node, reports).await?;
+            crash_point!("hub::reports-stored");
             acknowledge(link, acks).await?;
+            crash_point!("hub::reports-acked");
         }
         Up::Given(acks) => hub.dispatch().input_given(node.id, &acks),
         Up::Adopted(serial) => link.adopt(serial),

@@ -76,12 +76,14 @@ impl Dispatch {
         let task = appended.tasks.first().cloned().ok_or_else(|| {
             Error::new(ErrorKind::Internal, OPERATION, "the store lost the task it stored")
         })?;
+        crash_point!("hub::task-stored");
         self.open.insert(&task);
         self.metrics.tasks_submitted.inc();
         self.tell(session.id, &appended);
         if let Some(node) = node {
             self.hand_over_if_allowed(&task, &by, node).await?;
         }
+        crash_point!("hub::task-sent");
         Ok(task)
     }
 
