@@ -8,6 +8,8 @@ mod args;
 mod client;
 mod command;
 mod context;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod exit;
 mod logging;
 mod output;

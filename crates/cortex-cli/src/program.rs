@@ -63,6 +63,8 @@ impl Program {
 #[must_use]
 pub fn run_cli() -> ExitCode {
     keep_out_of_cores();
+    #[cfg(feature = "failpoints")]
+    crate::crash::arm();
     let cli = match parse::<Cli>() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -75,6 +77,8 @@ pub fn run_cli() -> ExitCode {
 #[must_use]
 pub fn run_node() -> ExitCode {
     keep_out_of_cores();
+    #[cfg(feature = "failpoints")]
+    crate::crash::arm();
     let cli = match parse::<NodeCli>() {
         Ok(cli) => cli,
         Err(code) => return code,

@@ -111,9 +111,11 @@ async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {
         Up::Inventory(known) => hub.dispatch().reconcile(node.id, &known).await,
         Up::Reports(reports) => {
             let acks = hub.dispatch().settle(&node, reports).await?;
+            crash_point!("hub::reports-stored");
             if !acks.is_empty() {
                 tell(link, Down::Acks(acks)).await?;
             }
+            crash_point!("hub::reports-acked");
         }
         Up::Claims(tasks) => {
             if let Some(refused) = hub.dispatch().claim(link, tasks) {

@@ -9,6 +9,17 @@
 //! (the nodes), `feed` (who waits for news), `store` (what survives), `trust` (who is believed);
 //! `rest`, `web` and `grpc` are the edges.
 
+#[cfg(all(feature = "failpoints", not(debug_assertions)))]
+compile_error!("the feature `failpoints` is for tests: a release build has no places to end at");
+
+/// Names a place at which a test may end the process; without the feature `failpoints`, nothing.
+macro_rules! crash_point {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!($name);
+    };
+}
+
 pub mod accounts;
 pub mod assistant;
 mod audit;

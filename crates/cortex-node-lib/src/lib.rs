@@ -27,6 +27,17 @@
 //! machine's owner. The library installs no logger, no TLS provider and no signal handler; it
 //! speaks `tracing`. It runs on Unix systems.
 
+#[cfg(all(feature = "failpoints", not(debug_assertions)))]
+compile_error!("the feature `failpoints` is for tests: a release build has no places to end at");
+
+/// Names a place at which a test may end the process; without the feature `failpoints`, nothing.
+macro_rules! crash_point {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!($name);
+    };
+}
+
 mod builder;
 pub mod config;
 mod health;

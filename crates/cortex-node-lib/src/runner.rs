@@ -137,8 +137,8 @@ impl Runner {
     ) -> Result<Self> {
         let (journal, recovered) = Journal::open(identity.dir())?;
         let witness = Witness::new(authority.hub, authority.node, identity.key());
+        leftover::end(&recovered);
         for Recovered { key, entry } in recovered {
-            leftover::end(&entry);
             let (outcome, output) = leftover::outcome(&entry);
             tracing::warn!(task = %key.task, attempt = key.attempt, outcome = outcome.summary(),
                 "an attempt of an earlier run");

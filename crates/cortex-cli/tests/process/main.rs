@@ -1,11 +1,17 @@
 //! The programs as people run them: a hub and nodes as processes of their own, and what is left of
 //! the work when they are killed, frozen, or given bad input.
 
+mod history;
+mod http;
 mod identity;
 mod input;
 mod kill;
+mod kills;
+mod load;
 mod presence;
+mod random;
 mod rig;
+mod script;
 mod secrets;
 mod shell;
 mod work;

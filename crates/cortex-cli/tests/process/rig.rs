@@ -49,6 +49,20 @@ impl Running {
         self.0.wait().expect("it can be reaped");
     }
 
+    /// Waits for it to end by itself, but no longer than this; whether it has.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> bool {
+        let begin = Instant::now();
+        loop {
+            if self.0.try_wait().expect("it can be reaped").is_some() {
+                return true;
+            }
+            if begin.elapsed() >= limit {
+                return false;
+            }
+            pause();
+        }
+    }
+
     /// Waits until it has ended by itself; its exit code.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.end().code()
@@ -92,7 +106,14 @@ impl Bench {
 
     /// Starts the hub: again, on the ports that it had.
     pub(crate) fn serve(&mut self, options: &[&str]) {
+        let serves = self.serve_with(options, &[]);
+        assert!(serves, "the hub ended before its first line:\n{}", self.read("hub.log"));
+    }
+
+    /// The same with these variables; whether it came as far as to say where it is.
+    pub(crate) fn serve_with(&mut self, options: &[&str], variables: &[(&str, &str)]) -> bool {
         let mut command = self.command(CLI);
+        command.envs(variables.iter().copied());
         command.args(["hub", "serve", "-o", "json", "--data-dir", "hub"]).args(options);
         command.args(["--http", &self.http, "--grpc", &self.grpc]);
         let errors = File::options().create(true).append(true).open(self.path("hub.log"));
@@ -102,6 +123,10 @@ impl Bench {
         let hub = Running(child);
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("the hub's first line");
+        if line.is_empty() {
+            self.hub = Some(hub);
+            return false;
+        }
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
             panic!("{line:?} is no first line ({error}):\n{}", self.read("hub.log"))
         });
@@ -110,6 +135,7 @@ impl Bench {
         self.grpc = address("grpc");
         self.sign_in = address("sign_in");
         self.hub = Some(hub);
+        true
     }
 
     /// The hub's process.
@@ -130,6 +156,12 @@ impl Bench {
     /// The link that signs the first admin in, once.
     pub(crate) fn sign_in(&self) -> &str {
         &self.sign_in
+    }
+
+    /// Leaves the files where they are, for whoever wants to know what went wrong.
+    pub(crate) fn keep(&mut self) -> PathBuf {
+        self.dir.disable_cleanup(true);
+        self.dir.path().to_path_buf()
     }
 
     /// A path below the directory.
@@ -159,7 +191,13 @@ impl Bench {
 
     /// Starts the node of `NAME.yaml`.
     pub(crate) fn start_node(&self, name: &str) -> Running {
+        self.start_node_with(name, &[])
+    }
+
+    /// The same with these variables.
+    pub(crate) fn start_node_with(&self, name: &str, variables: &[(&str, &str)]) -> Running {
         let mut command = self.command(NODE);
+        command.envs(variables.iter().copied());
         let (config, data) = (format!("{name}.yaml"), format!("{name}-data"));
         command.args(["run", "--config", &config, "--data-dir", &data]);
         let log = self.path(&format!("{name}.log"));
@@ -215,8 +253,13 @@ impl Bench {
     }
 }
 
-/// Asks again and again until there is an answer.
+/// A moment, after which something is asked again.
 #[expect(clippy::disallowed_methods, reason = "what other processes do tells nobody of itself")]
+pub(crate) fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+/// Asks again and again until there is an answer.
 pub(crate) fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
@@ -224,7 +267,7 @@ pub(crate) fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(begin.elapsed() < LIMIT, "{what}: not within {LIMIT:?}");
-        std::thread::sleep(PAUSE);
+        pause();
     }
 }
 

@@ -75,6 +75,7 @@ impl Dispatch {
         let task = appended.tasks.first().cloned().ok_or_else(|| {
             Error::new(ErrorKind::Internal, OPERATION, "the store lost the task it stored")
         })?;
+        crash_point!("hub::task-stored");
         self.open.insert(&task);
         self.metrics.tasks_submitted.inc();
         self.tell(session.id, &appended);
@@ -87,6 +88,7 @@ impl Dispatch {
             }
             None => self.pool.ring(),
         }
+        crash_point!("hub::task-sent");
         Ok(task)
     }
 

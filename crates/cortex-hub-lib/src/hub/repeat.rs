@@ -41,6 +41,7 @@ impl Hub {
         let digest: [u8; 32] = Sha256::digest(body).into();
         let fresh = TaskId::generate();
         let kept = self.inner.store.repeats().keep(by, key, digest, fresh, clock::now()).await?;
+        crash_point!("hub::key-kept");
         if kept.digest == digest { Ok(kept.task) } else { Err(mismatch()) }
     }
 }

@@ -86,14 +86,20 @@ impl Attempt {
     ) {
         let (key, mandate) = (self.key, self.mandate);
         let (outcome, output) = match written.await {
-            Ok(Ok(())) => self.wait_and_run(floor).await,
+            Ok(Ok(())) => {
+                crash_point!("node::accepted");
+                self.wait_and_run(floor).await
+            }
             Ok(Err(error)) => (not_written(&error.to_string()), Output::none()),
             Err(_) => (not_written("the journal is closed"), Output::none()),
         };
         let outcome = bounded(outcome);
         let receipt = floor.witness.attest(key, mandate, &outcome, output);
+        crash_point!("node::ended");
         floor.journal.ended(key, &outcome, floor.outbox.has_output(key));
+        crash_point!("node::end-noted");
         floor.outbox.ended(key, outcome, receipt);
+        crash_point!("node::end-reported");
     }
 
     async fn wait_and_run(self, floor: &Arc<Floor>) -> (Outcome, Output) {

@@ -1,30 +1,47 @@
 //! What an earlier run of the node left behind: processes to end, attempts to report.
 
+use std::collections::BTreeSet;
+
 use cortex_core::receipt::Output;
 use cortex_core::task::Outcome;
 
+use crate::skills::shell::family::Census;
+use crate::skills::shell::family::Family;
 use crate::skills::shell::group;
+use crate::skills::shell::mark::Mark;
 
 use super::journal::Entry;
+use super::journal::Recovered;
 
-/// Kills the process group of an attempt that ran when the node died, if it is still there.
-pub(super) fn end(entry: &Entry) {
-    let Some(started) = entry.started.filter(|_| entry.ended.is_none()) else { return };
-    let is_same_boot = boot_id().is_some_and(|boot| boot == started.boot);
-    let Ok(leader) = i32::try_from(started.pid) else { return };
-    if started.pid == 0 || !is_same_boot {
+/// Kills what is left of the processes of attempts that ran when the node died.
+pub(super) fn end(recovered: &[Recovered]) {
+    let open = recovered.iter().filter(|one| one.entry.ended.is_none());
+    let families: Vec<Family> = open.map(family_of).collect();
+    if families.is_empty() {
         return;
     }
-    let is_other = group::start_of(started.pid).is_some_and(|found| found != started.at);
-    if is_other {
-        // The id went to a process that is none of ours.
-        return;
+    let census = Census::take();
+    for family in families {
+        let members = family.members(&census, &BTreeSet::new());
+        if !members.is_empty() {
+            let task = family.mark.task;
+            tracing::warn!(%task, count = members.len(), "ending processes of an earlier run");
+            family.end(&members);
+        }
     }
-    let members = group::members(leader);
-    if !members.is_empty() {
-        tracing::warn!(leader, count = members.len(), "ending processes of an earlier run");
-        group::kill(leader, &members);
-    }
+}
+
+/// The family of an attempt; its leader is known only where that was noted, and is the same still.
+fn family_of(recovered: &Recovered) -> Family {
+    let Recovered { key, entry } = recovered;
+    let started = entry.started.filter(|started| {
+        let is_same_boot = boot_id().is_some_and(|boot| boot == started.boot);
+        // Where the leader has ended, its group may live on; another process may have got its id.
+        let is_other = group::start_of(started.pid).is_some_and(|found| found != started.at);
+        started.pid != 0 && is_same_boot && !is_other
+    });
+    let leader = started.and_then(|started| i32::try_from(started.pid).ok());
+    Family { leader, mark: Mark { task: key.task, attempt: key.attempt } }
 }
 
 /// How such an attempt is reported, and what is still known of its output.

@@ -1,19 +1,26 @@
 //! What an earlier run left behind.
 
+use std::io::BufRead as _;
+use std::io::BufReader;
 use std::os::unix::process::CommandExt as _;
 use std::process::Child;
 use std::process::Command;
+use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
 use cortex_core::digest::Digest;
 use cortex_core::id::SessionId;
+use cortex_core::id::TaskId;
 use cortex_core::receipt::Output;
 use cortex_core::task::Outcome;
 
 use crate::skills::shell::group;
+use crate::skills::shell::group::Process;
+use crate::uplink::AttemptKey;
 
 use super::journal::Entry;
+use super::journal::Recovered;
 use super::leftover;
 use super::witness::Mandate;
 
@@ -25,24 +32,53 @@ fn entry() -> Entry {
 
 /// A group of two processes, as a dead node would leave it.
 fn left_behind() -> (Child, Entry) {
-    let child =
-        Command::new("sh").args(["-c", "sleep 600 & wait"]).process_group(0).spawn().unwrap();
+    let child = Command::new("sh")
+        .args(["-c", "sleep 600 & echo $!; wait"])
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
     let at = group::start_of(child.id()).unwrap();
     let entry = entry().with_process(child.id(), at, leftover::boot_id().unwrap());
     (child, entry)
 }
 
+fn end(entry: &Entry) {
+    let key = AttemptKey { task: TaskId::from_bytes([8; 16]), attempt: 2 };
+    leftover::end(&[Recovered { key, entry: entry.clone() }]);
+}
+
+#[track_caller]
+fn assert_ends(process: Process) {
+    let (asked, limit) = (Instant::now(), Duration::from_secs(10));
+    while group::is_alive(process) {
+        assert!(asked.elapsed() < limit, "it is still there");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn processes_of_an_earlier_run_are_ended() {
     let (mut child, entry) = left_behind();
-    leftover::end(&entry);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let other: u32 = line.trim().parse().unwrap();
+    let started = group::start_of(other).unwrap();
+    end(&entry);
     assert!(!child.wait().unwrap().success());
-    let (leader, limit) = (i32::try_from(child.id()).unwrap(), Duration::from_secs(10));
-    let asked = Instant::now();
-    while !group::members(leader).is_empty() {
-        assert!(asked.elapsed() < limit, "the other process is still there");
-        std::thread::yield_now();
-    }
+    assert_ends(Process { pid: other.cast_signed(), started });
+}
+
+#[test]
+fn a_process_that_nobody_could_note_is_found_by_its_mark() {
+    let mut child = Command::new("sleep")
+        .arg("600")
+        .env("CORTEX_TASK", TaskId::from_bytes([8; 16]).to_string())
+        .env("CORTEX_ATTEMPT", "2")
+        .spawn()
+        .unwrap();
+    end(&entry());
+    assert!(!child.wait().unwrap().success());
 }
 
 #[test]
@@ -52,10 +88,10 @@ fn a_process_that_only_has_the_id_is_spared() {
     let other_start = entry.clone().with_process(started.pid, started.at + 1, started.boot);
     let other_boot = entry.clone().with_process(started.pid, started.at, [0; 16]);
     for spared in [other_start, other_boot, self::entry()] {
-        leftover::end(&spared);
+        end(&spared);
         assert_eq!(child.try_wait().unwrap(), None, "{spared:?}");
     }
-    leftover::end(&entry);
+    end(&entry);
     child.wait().unwrap();
 }
 

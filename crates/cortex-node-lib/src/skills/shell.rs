@@ -7,7 +7,8 @@
 //! runs as `sh -c LINE`, and only where the policy allows `sh` to read lines.
 //!
 //! **Environment.** The node's own, without `CORTEX_…`, the loader's `LD_PRELOAD` and `LD_AUDIT`,
-//! and the shell's `BASH_ENV` and `ENV`; the task's variables go on top. Under a STRICT policy a
+//! and the shell's `BASH_ENV` and `ENV`; the task's variables go on top, and then `CORTEX_TASK` and
+//! `CORTEX_ATTEMPT`, which say what the process is part of. Under a STRICT policy a
 //! task may not set variables that make the loader or the shell run something else (`LD_…`,
 //! `BASH_ENV`, `ENV`); other programs have variables of their own that steer them, which a policy
 //! does not know.
@@ -19,15 +20,17 @@
 //! its pipes is still read; a background process that keeps them open is listened to for one more
 //! second and then left alone, as ssh does.
 //!
-//! **The end.** A task that is stopped gets TERM for its whole process group and for descendants
-//! that left the group; what is alive after the grace time gets KILL. When the
+//! **The end.** A task that is stopped gets TERM for its whole process group and for all relatives
+//! that left the group, see [`family`]; what is alive after the grace time is frozen and gets KILL. When the
 //! node shuts down, the grace time is at most [`SHUTDOWN_GRACE`]; when the hub locks or removes the
 //! node, there is none. A program that ends by
 //! itself may leave background processes behind.
 
 mod environment;
+pub mod family;
 pub mod group;
 mod life;
+pub mod mark;
 mod process;
 mod program;
 mod pty;
@@ -54,6 +57,7 @@ use tokio::sync::watch;
 
 pub use environment::BaseEnvironment;
 
+use mark::Mark;
 use program::Found;
 use program::Search;
 
@@ -88,6 +92,7 @@ struct Ready {
     argv: Vec<String>,
     cwd: PathBuf,
     work: ShellWork,
+    mark: Mark,
 }
 
 impl Shell {
@@ -104,7 +109,7 @@ impl Shell {
     }
 
     /// Looks at everything that decides whether and how a program starts; starts nothing.
-    fn prepare(&self, work: ShellWork) -> Result<Ready, Outcome> {
+    fn prepare(&self, work: ShellWork, mark: Mark) -> Result<Ready, Outcome> {
         let cwd = self.working_directory(work.cwd.as_deref())?;
         let argv = match &work.line {
             Some(line) => vec![LINE_SHELL.to_owned(), "-c".to_owned(), line.clone()],
@@ -122,7 +127,7 @@ impl Shell {
         let Some(file) = found.file else {
             return Err(broken(self.search.not_found(name, &cwd)));
         };
-        Ok(Ready { file, argv, cwd, work })
+        Ok(Ready { file, argv, cwd, work, mark })
     }
 
     /// The shell that somebody gets who asks for a terminal and for nothing in it.
@@ -163,7 +168,7 @@ impl Skill for Shell {
             Ok(work) => work,
             Err(error) => return Ok(broken(format!("input does not fit shell: {error}"))),
         };
-        let ready = match self.prepare(work) {
+        let ready = match self.prepare(work, Mark::of(invocation)) {
             Ok(ready) => ready,
             Err(outcome) => return Ok(outcome),
         };

@@ -260,7 +260,10 @@ async fn read(uplink: &Uplink, inbound: &mut Streaming<v1::HubMessage>) -> End {
             Some(Down::Ack(acks)) => {
                 for ack in &acks.attempts {
                     match parse_ack(ack) {
-                        Ok(ack) => uplink.outbox.acked(&ack),
+                        Ok(ack) => {
+                            crash_point!("node::ack-came");
+                            uplink.outbox.acked(&ack);
+                        }
                         Err(error) => tracing::warn!(%error, "an acknowledgement makes no sense"),
                     }
                 }

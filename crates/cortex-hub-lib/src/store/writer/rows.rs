@@ -53,7 +53,11 @@ impl RowWriter {
     /// Stores all rows of a pass in one transaction, or none.
     pub(super) fn store(&self, pass: &Pass) -> rusqlite::Result<()> {
         self.run("BEGIN IMMEDIATE")?;
-        let stored = self.write(pass).and_then(|()| self.run("COMMIT"));
+        let stored = self.write(pass).and_then(|()| {
+            crash_point!("hub::before-commit");
+            self.run("COMMIT")
+        });
+        crash_point!("hub::after-commit");
         if stored.is_err() && !self.connection.is_autocommit() {
             self.run("ROLLBACK")?;
         }

@@ -31,6 +31,7 @@ pub(super) fn run(mut file: JournalFile, mut entries: Entries, shared: &Shared) 
         if let Err(error) = &written {
             tracing::error!(%error, "the journal cannot be written");
         }
+        crash_point!("node::journal-written");
         let written = written.map_err(|error| WriteError(error.to_string()));
         for waiter in waiters {
             // Who stopped waiting does not need the answer.

@@ -1,7 +1,6 @@
-//! Process groups and sessions: who is in one, and how to end all of it.
+//! Processes as `/proc` shows them, and signals to a group of them.
 //!
-//! What is in a group is read from `/proc`; on systems without it only the leader is counted, and
-//! signals reach the group all the same.
+//! On systems without it nothing is found, and signals reach the group all the same.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -11,12 +10,12 @@ use rustix::process::Signal;
 
 /// A process as `/proc` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    parent: i32,
-    group: i32,
-    session: i32,
+pub(super) struct Seen {
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    pub(super) session: i32,
     /// When it started, in clock ticks since the system did; tells processes of one id apart.
-    started: u64,
+    pub(super) started: u64,
 }
 
 /// A process, told apart from later ones with the same id.
@@ -34,28 +33,6 @@ pub fn start_of(pid: u32) -> Option<u64> {
     look(i32::try_from(pid).ok()?).map(|seen| seen.started)
 }
 
-/// The members of a group, of the session of that number where its leader began one, and their
-/// descendants, also those that left.
-#[must_use]
-pub fn members(group: i32) -> BTreeSet<Process> {
-    let all = look_at_all();
-    let belongs = |pid: i32| {
-        let mut at = pid;
-        // Bounded: a chain of parents is never longer than there are processes.
-        for _ in 0..=all.len() {
-            match all.get(&at) {
-                _ if at == group => return true,
-                Some(seen) if seen.group == group || seen.session == group => return true,
-                Some(seen) => at = seen.parent,
-                None => return false,
-            }
-        }
-        false
-    };
-    let of_group = all.iter().filter(|(pid, _)| belongs(**pid));
-    of_group.map(|(pid, seen)| Process { pid: *pid, started: seen.started }).collect()
-}
-
 /// Whether a process that is not a zombie is still there.
 #[must_use]
 pub fn is_alive(process: Process) -> bool {
@@ -63,15 +40,10 @@ pub fn is_alive(process: Process) -> bool {
 }
 
 /// Sends signals to a group and to members that left it, one after the other.
-pub(super) fn ask(group: i32, members: &BTreeSet<Process>, signals: &[Signal]) {
+pub(super) fn ask(group: Option<i32>, members: &BTreeSet<Process>, signals: &[Signal]) {
     for signal in signals {
-        send(group, members, *signal);
+        send(group.unwrap_or_default(), members, *signal);
     }
-}
-
-/// Sends KILL to a group and to members that left it.
-pub fn kill(group: i32, members: &BTreeSet<Process>) {
-    send(group, members, Signal::KILL);
 }
 
 fn send(group: i32, members: &BTreeSet<Process>, signal: Signal) {
@@ -87,7 +59,8 @@ fn send(group: i32, members: &BTreeSet<Process>, signal: Signal) {
     }
 }
 
-fn look_at_all() -> BTreeMap<i32, Seen> {
+/// All processes that are no zombies.
+pub(super) fn look_at_all() -> BTreeMap<i32, Seen> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(|pid: i32| Some((pid, look(pid)?))).collect()

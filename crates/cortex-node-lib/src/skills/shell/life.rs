@@ -19,6 +19,8 @@ use tokio::time::timeout_at;
 use super::REVOKED;
 use super::SHUTDOWN_GRACE;
 use super::broken;
+use super::family::Census;
+use super::family::Family;
 use super::group;
 use super::group::Process;
 
@@ -53,27 +55,27 @@ pub(super) enum End {
     Stopped(StopReason, u32),
 }
 
-/// Ends a group when the skill's future is dropped before its time.
+/// Ends a family when the skill's future is dropped before its time.
 #[derive(Debug)]
 pub(super) struct KillOnDrop {
-    group: Option<i32>,
+    family: Option<Family>,
 }
 
 impl KillOnDrop {
-    pub(super) fn of(group: i32) -> Self {
-        Self { group: Some(group) }
+    pub(super) fn of(family: Family) -> Self {
+        Self { family: Some(family) }
     }
 
     /// The main process has ended: what it left behind stays.
     pub(super) fn leave(&mut self) {
-        self.group = None;
+        self.family = None;
     }
 }
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        if let Some(group) = self.group {
-            group::kill(group, &group::members(group));
+        if let Some(family) = self.family {
+            family.end(&BTreeSet::new());
         }
     }
 }
@@ -88,19 +90,19 @@ impl End {
     }
 }
 
-/// Waits for the main process, and ends its group when the task is to stop.
+/// Waits for the main process, and ends its family when the task is to stop.
 pub(super) async fn supervise<L: Leader>(
     invocation: &Invocation,
     child: &mut L,
-    leader: i32,
+    family: Family,
 ) -> Result<End> {
     let reason = tokio::select! {
         biased;
         status = child.wait() => return Ok(End::Exited(status.map_err(cannot_wait)?)),
         reason = invocation.cancelled() => reason,
     };
-    let mut members = group::members(leader);
-    group::ask(leader, &members, L::ASKS);
+    let mut members = look(family, BTreeSet::new()).await?;
+    group::ask(family.leader, &members, L::ASKS);
     let grace = match reason {
         StopReason::Shutdown => invocation.grace.min(SHUTDOWN_GRACE),
         StopReason::Revoked => Duration::ZERO,
@@ -112,9 +114,9 @@ pub(super) async fn supervise<L: Leader>(
     while leader_ended && Instant::now() < deadline && any_alive(&members) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    members.extend(group::members(leader));
+    members.extend(look(family, members.clone()).await?);
     if !leader_ended || any_alive(&members) {
-        group::kill(leader, &members);
+        members = aside(move || family.end(&members)).await?;
         child.wait().await.map_err(cannot_wait)?;
         let deadline = Instant::now() + KILLED_WITHIN;
         while Instant::now() < deadline && any_alive(&members) {
@@ -123,6 +125,17 @@ pub(super) async fn supervise<L: Leader>(
     }
     let ended = members.iter().filter(|member| !group::is_alive(**member)).count();
     Ok(End::Stopped(reason, u32::try_from(ended).unwrap_or(u32::MAX).max(1)))
+}
+
+/// Looks who belongs to a family, beside those who are known.
+async fn look(family: Family, known: BTreeSet<Process>) -> Result<BTreeSet<Process>> {
+    aside(move || family.members(&Census::take(), &known)).await
+}
+
+/// Looks at processes where nobody waits behind it: there may be very many of them.
+async fn aside<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let looked = tokio::task::spawn_blocking(look).await;
+    looked.map_err(|error| defect("the task's processes cannot be looked at").with_source(error))
 }
 
 fn any_alive(members: &BTreeSet<Process>) -> bool {

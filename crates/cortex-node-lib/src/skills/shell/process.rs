@@ -23,6 +23,7 @@ use tokio::time::timeout_at;
 use super::BaseEnvironment;
 use super::Ready;
 use super::broken;
+use super::family::Family;
 use super::life::End;
 use super::life::KillOnDrop;
 use super::life::defect;
@@ -51,7 +52,9 @@ pub(super) async fn run(
     };
     let pid = child.id().ok_or_else(|| defect("a program that was just started has no id"))?;
     let leader = i32::try_from(pid).map_err(|_| defect("a process id is out of range"))?;
-    let mut guard = KillOnDrop::of(leader);
+    let family = Family { leader: Some(leader), mark: ready.mark };
+    let mut guard = KillOnDrop::of(family);
+    crash_point!("node::spawned");
     invocation.started(Some(pid)).await;
 
     let stdin = child.stdin.take();
@@ -65,7 +68,7 @@ pub(super) async fn run(
         );
     };
     let life = async {
-        let end = supervise(invocation, &mut child, leader).await;
+        let end = supervise(invocation, &mut child, family).await;
         exited.send_replace(Some(Instant::now()));
         end
     };
@@ -103,6 +106,7 @@ fn command(ready: &Ready, environment: &BaseEnvironment) -> Command {
         .env_clear()
         .envs(environment.iter())
         .envs(&ready.work.env)
+        .envs(ready.mark.variables())
         .stdin(if has_stdin { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

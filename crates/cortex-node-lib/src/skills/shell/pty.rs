@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use super::BaseEnvironment;
 use super::Ready;
+use super::family::Family;
 use super::life::KillOnDrop;
 use super::life::Leader;
 
@@ -50,6 +51,7 @@ pub(super) struct Pty {
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) pid: u32,
+    pub(super) family: Family,
     ended: watch::Receiver<Option<ExitStatus>>,
 }
 
@@ -87,8 +89,9 @@ pub(super) fn start(
     let child = child.downcast::<Child>().map_err(|_| io::Error::other("no child process"))?;
     let pid = child.id();
     let leader = i32::try_from(pid).map_err(io::Error::other)?;
-    let guard = KillOnDrop::of(leader);
-    let program = Program { pid, ended: await_end(*child)? };
+    let family = Family { leader: Some(leader), mark: ready.mark };
+    let guard = KillOnDrop::of(family);
+    let program = Program { pid, family, ended: await_end(*child)? };
     Ok(Pty { program, display, keyboard, guard })
 }
 
@@ -113,6 +116,9 @@ fn command(ready: &Ready, terminal: &Terminal, environment: &BaseEnvironment) ->
     }
     command.env("TERM", &terminal.term);
     for (name, value) in &ready.work.env {
+        command.env(name, value);
+    }
+    for (name, value) in ready.mark.variables() {
         command.env(name, value);
     }
     command

@@ -54,7 +54,7 @@ pub(super) async fn run(
             }
         };
     let pid = program.pid;
-    let leader = i32::try_from(pid).unwrap_or(i32::MAX);
+    let family = program.family;
     invocation.started(Some(pid)).await;
 
     let exited = watch::Sender::new(None);
@@ -70,7 +70,7 @@ pub(super) async fn run(
         }
     };
     let life = async {
-        let end = supervise(invocation, &mut program, leader).await;
+        let end = supervise(invocation, &mut program, family).await;
         exited.send_replace(Some(Instant::now()));
         end
     };

@@ -1,5 +1,6 @@
 //! What the shell starts, what it refuses, and what it leaves behind.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use cortex_core::skill::Console;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Stream;
 
+use super::family::Census;
+use super::family::Family;
 use super::*;
 
 /// Takes down what a task puts out; stops it when it is told to.
@@ -205,7 +208,7 @@ async fn a_background_process_does_not_hold_the_task_open() {
     let left: u32 = bench.output().trim().parse().unwrap();
     let started = group::start_of(left).expect("it was left alone");
     let pid = i32::try_from(left).unwrap();
-    group::kill(pid, &[group::Process { pid, started }].into());
+    assert!(family(left).end(&[group::Process { pid, started }].into()).len() == 1);
 }
 
 #[tokio::test]
@@ -217,9 +220,8 @@ async fn a_task_whose_future_is_dropped_leaves_nothing() {
         outcome = bench.run(&work) => panic!("it ended: {outcome:?}"),
         pid = pid.wait_for(Option::is_some) => pid.unwrap().unwrap(),
     };
-    let leader = i32::try_from(leader).unwrap();
     let gone = async {
-        while !group::members(leader).is_empty() {
+        while members(leader) > 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -253,6 +255,15 @@ async fn a_stopped_task_says_why_and_takes_strays_along() {
 
 /// Processes of the task that are alive.
 fn strays(bench: &Bench) -> usize {
-    let leader = bench.notes.pid.borrow().unwrap_or(0);
-    group::members(i32::try_from(leader).unwrap()).len()
+    members(bench.notes.pid.borrow().unwrap_or(0))
+}
+
+/// Processes that are relatives of one, by whatever but the mark.
+fn members(leader: u32) -> usize {
+    family(leader).members(&Census::take(), &BTreeSet::new()).len()
+}
+
+fn family(leader: u32) -> Family {
+    let mark = Mark { task: TaskId::from_bytes([0xff; 16]), attempt: 9 };
+    Family { leader: i32::try_from(leader).ok(), mark }
 }
