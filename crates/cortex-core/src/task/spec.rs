@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::OutputCap;
 use super::Target;
 use super::target::MAX_NAMED_NODES;
 use crate::id::NodeId;
@@ -43,6 +44,9 @@ pub struct TaskSpec {
     /// Wait for a node instead of failing while none is online.
     #[serde(default)]
     pub queue: bool,
+    /// How much of its output is kept; as much as the hub keeps of any task if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_cap: Option<OutputCap>,
 }
 
 /// The work of a task.
@@ -129,6 +133,9 @@ pub enum SpecError {
     /// The nodes in order of preference are none, too many, or one of them twice.
     #[error("name 1 to {MAX_NAMED_NODES} nodes in order of preference, each once")]
     Nodes,
+    /// Less output is to be kept than is possible.
+    #[error("of a task's output at least {} bytes are kept", OutputCap::MIN.bytes())]
+    OutputCap,
     /// A skill's name is empty or too long.
     #[error("a skill's name has 1 to 64 characters")]
     Skill,
@@ -138,7 +145,14 @@ impl TaskSpec {
     /// A spec with defaults for everything but the work.
     #[must_use]
     pub fn new(work: Work) -> Self {
-        Self { work, target: Target::Any, timeout: None, grace: DEFAULT_GRACE, queue: false }
+        Self {
+            work,
+            target: Target::Any,
+            timeout: None,
+            grace: DEFAULT_GRACE,
+            queue: false,
+            output_cap: None,
+        }
     }
 
     /// A spec that runs a program with arguments.
@@ -193,6 +207,9 @@ impl TaskSpec {
             return Err(SpecError::Timeout);
         }
         self.target.check()?;
+        if self.output_cap.is_some_and(|cap| !cap.is_possible()) {
+            return Err(SpecError::OutputCap);
+        }
         match &self.work {
             Work::Shell(shell) => shell.check(),
             Work::Skill { name, .. } if name.is_empty() || name.len() > 64 => Err(SpecError::Skill),

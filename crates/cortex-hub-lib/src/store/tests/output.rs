@@ -96,7 +96,7 @@ async fn of_racing_long_parts_one_is_kept_and_nothing_is_mixed() {
             }
         }
         let part = store.sessions().output(id, Stream::Stdout, offset, len).await.unwrap();
-        assert_eq!((part.data.len(), part.stored), (len, offset + len as u64));
+        assert_eq!((part.data.len(), part.totals.arrived()), (len, offset + len as u64));
         assert!(part.data.iter().all(|byte| Some(*byte) == winner));
     }
 }
