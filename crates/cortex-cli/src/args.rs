@@ -1,6 +1,7 @@
 //! What can be typed: the tree of commands of both programs.
 
 pub(crate) mod account;
+pub(crate) mod amount;
 pub(crate) mod audit;
 pub(crate) mod exec;
 pub(crate) mod hub;

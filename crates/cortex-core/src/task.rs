@@ -9,6 +9,7 @@
 //! Ends: succeeded, failed, cancelled, `timed_out`, rejected, interrupted, lost. A task may end from
 //! every state; from an end it never moves again.
 
+mod cap;
 mod delivery;
 mod event;
 mod outcome;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use cap::Excess;
+pub use cap::OutputCap;
 pub use delivery::Delivery;
 pub use delivery::MAX_ATTEMPTS;
 pub use event::TaskEvent;
@@ -43,6 +46,7 @@ pub use terminal::MAX_SIDE;
 pub use terminal::SizeChange;
 pub use terminal::Terminal;
 pub use terminal::Window;
+pub use totals::Gap;
 pub use totals::OutputTotals;
 pub use totals::Stream;
 pub use totals::StreamTotals;
@@ -116,12 +120,20 @@ pub enum TransitionError {
         state: State,
     },
     /// Output that does not continue where the stored output ends.
-    #[error("output begins at byte {found}, stored are {stored} bytes")]
+    #[error("output begins at byte {found}, {stored} bytes came before")]
     Offset {
         /// Where the new output begins.
         found: u64,
-        /// How much is stored.
+        /// How many came before.
         stored: u64,
+    },
+    /// Bytes are to be left out that are not stored, or not behind those that are left out.
+    #[error("{len} bytes from byte {from} on cannot be left out")]
+    Gap {
+        /// The first of them.
+        from: u64,
+        /// How many.
+        len: u64,
     },
 }
 
@@ -173,11 +185,9 @@ impl Task {
             TaskEvent::Output { attempt, stream, offset, len } => {
                 self.grow(*attempt, *stream, *offset, *len)?;
             }
-            TaskEvent::Truncated { attempt, stream, dropped } => {
+            TaskEvent::Truncated { attempt, stream, from, dropped } => {
                 self.expect_attempt(*attempt)?;
-                let dropped_before = &mut self.output.of_mut(*stream).dropped;
-                // The number comes from outside, so it may be as high as it can be.
-                *dropped_before = dropped_before.saturating_add(*dropped);
+                self.output.of_mut(*stream).leave_out(*from, *dropped)?;
             }
             TaskEvent::CancelRequested { .. } => {
                 if self.state == State::Cancelling {
@@ -279,12 +289,7 @@ impl Task {
         if !matches!(self.state, State::Running | State::Cancelling) {
             return Err(self.misfit("output"));
         }
-        let totals = self.output.of_mut(stream);
-        if offset != totals.arrived() || totals.dropped > 0 {
-            return Err(TransitionError::Offset { found: offset, stored: totals.stored });
-        }
-        totals.stored += u64::from(len);
-        Ok(())
+        self.output.of_mut(stream).grow(offset, len)
     }
 
     fn expect_attempt(&self, found: u32) -> Result<(), TransitionError> {

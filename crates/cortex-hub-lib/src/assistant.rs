@@ -109,10 +109,10 @@ impl TaskAssistant {
     }
 
     async fn tail(&self, task: &Task, stream: Stream) -> Result<Bytes> {
-        let stored = task.output.of(stream).stored;
-        let mut offset = stored.saturating_sub(OUTPUT_LIMIT as u64);
+        let totals = task.output.of(stream);
+        let mut offset = totals.last(OUTPUT_LIMIT as u64);
         let mut tail = BytesMut::new();
-        while offset < stored {
+        while offset < totals.arrived() {
             let part = self.hub.output(&self.who, task.id, stream, offset, OUTPUT_LIMIT).await?;
             if part.data.is_empty() {
                 break;

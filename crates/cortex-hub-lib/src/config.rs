@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cortex_core::policy::SandboxPolicy;
+use cortex_core::task::OutputCap;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -56,8 +57,8 @@ pub struct HubConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Output stored of one task, both streams together, in bytes. What comes after is dropped,
-    /// and said.
+    /// Output kept of one task, both streams together, in bytes; at least 1 MiB. Of what is more,
+    /// both ends are kept, and what is left out is said. A task may ask for less.
     pub output_bytes: u64,
     /// Time that a node may be away before its running tasks count as interrupted, in seconds.
     pub node_grace_s: u64,
@@ -103,6 +104,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// [`Self::output_bytes`] as a cap.
+    #[must_use]
+    pub fn output_cap(&self) -> OutputCap {
+        OutputCap::at_least(self.output_bytes)
+    }
+
     /// [`Self::node_grace_s`] as a span.
     #[must_use]
     pub fn node_grace(&self) -> Duration {

@@ -10,6 +10,7 @@ mod follow;
 mod grants;
 mod input;
 mod invites;
+mod lines;
 mod log;
 mod nodes;
 mod receipts;

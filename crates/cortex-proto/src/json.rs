@@ -57,6 +57,8 @@ pub use session::SessionInfo;
 pub use session::SessionRequest;
 pub use task::CancelBody;
 pub use task::DispatchRequest;
+pub use task::GapEvent;
+pub use task::GapInfo;
 pub use task::OutputEvent;
 pub use task::OutputInfo;
 pub use task::SkillCall;

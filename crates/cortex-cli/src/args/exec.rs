@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::args::HELP;
+use crate::args::amount;
 use crate::args::value;
 use crate::args::value::Moment;
 use crate::args::value::Pair;
@@ -112,6 +113,10 @@ pub(crate) struct ExecArgs {
     /// Pass standard input on, up to 1 MiB.
     #[arg(long)]
     pub(crate) stdin: bool,
+    /// Keep at most so much of the output, e.g. 100MiB: of what is more, both ends.
+    /// [default: the hub's limit]
+    #[arg(long, value_name = "BYTES", value_parser = amount::bytes)]
+    pub(crate) output_limit: Option<u64>,
     /// Wait for the node if it is not online.
     #[arg(long)]
     pub(crate) queue: bool,

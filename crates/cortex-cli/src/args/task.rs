@@ -6,6 +6,8 @@ use clap::Args;
 use clap::Subcommand;
 
 use crate::args::HELP;
+use crate::args::amount;
+use crate::args::amount::Tail;
 use crate::args::value;
 use crate::client::cursor::OutputCursor;
 
@@ -65,6 +67,7 @@ pub(crate) struct TaskId {
 Examples:
   cortex-cli task logs tsk_01j… -f
   cortex-cli task logs tsk_01j… --since 4096-0
+  cortex-cli task logs tsk_01j… --tail 100
 "
 )]
 pub(crate) struct LogsArgs {
@@ -77,6 +80,9 @@ pub(crate) struct LogsArgs {
     /// Begin behind so many bytes: `STDOUT-STDERR`, e.g. 4096-0.
     #[arg(long, value_name = "CURSOR", default_value_t)]
     pub(crate) since: OutputCursor,
+    /// Begin so far before the end of each stream: lines, e.g. 100, or bytes, e.g. 64KiB.
+    #[arg(long, value_name = "N", value_parser = amount::tail, conflicts_with = "since")]
+    pub(crate) tail: Option<Tail>,
 }
 
 /// `task wait`.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use cortex_core::ErrorKind;
+use cortex_proto::json::GapEvent;
 use cortex_proto::json::OutputEvent;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::Text;
@@ -38,6 +39,15 @@ pub(crate) enum Follow {
         offset: u64,
         /// What; never empty.
         data: Bytes,
+    },
+    /// What it wrote there is left out, for the task's cap.
+    Gap {
+        /// Where it wrote to.
+        channel: Channel,
+        /// The first byte that is left out.
+        from: u64,
+        /// The first behind them that is there.
+        to: u64,
     },
     /// It has ended; nothing comes after.
     End(Box<TaskInfo>),
@@ -109,6 +119,11 @@ impl OutputReader {
                         return Ok(output);
                     }
                 }
+                "gap" => {
+                    if let Some(gap) = self.pass_over(parse(&event)?) {
+                        return Ok(gap);
+                    }
+                }
                 "end" => return Ok(Follow::End(Box::new(parse(&event)?))),
                 // What later hubs may add.
                 _ => {}
@@ -116,16 +131,32 @@ impl OutputReader {
         }
     }
 
+    /// Passes over what is left out and was not read before.
+    fn pass_over(&mut self, event: GapEvent) -> Option<Follow> {
+        let (channel, had) = self.channel(&event.stream)?;
+        let (from, to) = (*had, event.gap.to);
+        if to <= from {
+            return None;
+        }
+        *had = to;
+        Some(Follow::Gap { channel, from, to })
+    }
+
+    /// One of the two streams, and how far it was read; nothing for one of a later hub.
+    fn channel(&mut self, name: &str) -> Option<(Channel, &mut u64)> {
+        match name {
+            "stdout" => Some((Channel::Stdout, &mut self.cursor.stdout)),
+            "stderr" => Some((Channel::Stderr, &mut self.cursor.stderr)),
+            _ => None,
+        }
+    }
+
     /// Takes the bytes of a piece that were not there before.
     fn take(&mut self, piece: OutputEvent) -> Result<Option<Follow>> {
-        let (channel, had) = match piece.stream.as_str() {
-            "stdout" => (Channel::Stdout, &mut self.cursor.stdout),
-            "stderr" => (Channel::Stderr, &mut self.cursor.stderr),
-            _ => return Ok(None),
-        };
         let text = Text { data: piece.data, encoding: piece.encoding };
         let mut data =
             text.to_bytes().map(Bytes::from).ok_or_else(|| bad("output in an unknown encoding"))?;
+        let Some((channel, had)) = self.channel(&piece.stream) else { return Ok(None) };
         let Some(known) = had.checked_sub(piece.offset) else {
             return Err(bad("a piece of the output is missing"));
         };

@@ -33,6 +33,7 @@ use crate::program::Program;
 pub(crate) use attended::exit_of;
 pub(crate) use attended::tell_end;
 pub(crate) use sink::print;
+pub(crate) use sink::print_gap;
 
 /// The most standard input that is passed on, in bytes.
 const MAX_STDIN_BYTES: u64 = 1024 * 1024;
@@ -70,6 +71,7 @@ fn request(args: &ExecArgs) -> Result<DispatchRequest> {
         stdin,
         timeout_ms: args.timeout.map(value::millis),
         queue: args.queue,
+        output_bytes: args.output_limit,
         first_of: args.choice.first_of.clone(),
         require: args.choice.require.clone(),
         any: args.choice.any,

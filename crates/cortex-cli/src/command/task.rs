@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use cortex_core::ErrorKind;
 use cortex_proto::json::CancelBody;
+use cortex_proto::json::GapEvent;
+use cortex_proto::json::GapInfo;
 use cortex_proto::json::Page;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::Text;
@@ -12,6 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::Format;
+use crate::args::amount::Tail;
 use crate::args::task::ListArgs;
 use crate::args::task::LogsArgs;
 use crate::args::task::TaskCommand;
@@ -93,6 +96,9 @@ struct Logs {
     since: String,
     cursor: String,
     ended: bool,
+    /// What is left out of the streams, for the task's cap.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<GapEvent>,
     stdout: Text,
     stderr: Text,
 }
@@ -105,7 +111,12 @@ async fn logs(program: &Program, args: &LogsArgs) -> Result<()> {
     let is_format = program.output.format();
     let mut kept: [Vec<u8>; 2] = Default::default();
     let mut ended = task.is_ended();
-    let mut reader = OutputReader::of_task(client, &task.id, args.since);
+    let since = match args.tail {
+        Some(tail) => begin_of(&mut client, &task.id, tail).await?,
+        None => args.since,
+    };
+    let mut reader = OutputReader::of_task(client, &task.id, since);
+    let mut left_out = Vec::new();
     // Without -f, what was stored when the command began is enough.
     while args.follow || !reader.cursor().reaches(stored) {
         match reader.next().await? {
@@ -117,6 +128,12 @@ async fn logs(program: &Program, args: &LogsArgs) -> Result<()> {
                 ended = true;
                 break;
             }
+            Follow::Gap { channel, from, to } => match is_format {
+                Format::Json => left_out.push(gap_of(channel, from, to)),
+                Format::Jsonl => print_gap_line(&task.id, &gap_of(channel, from, to))?,
+                Format::Table | Format::Name if task.terminal && channel == Channel::Stderr => {}
+                Format::Table | Format::Name => exec::print_gap("", channel, (from, to))?,
+            },
             Follow::Output { channel, offset, data } => match is_format {
                 Format::Json => keep(&mut kept, channel, &data)?,
                 Format::Jsonl => print_line(&task.id, channel, offset, &data)?,
@@ -130,14 +147,44 @@ async fn logs(program: &Program, args: &LogsArgs) -> Result<()> {
         let [stdout, stderr] = kept.map(|bytes| Text::of(&bytes));
         program.output.document(&Logs {
             task: task.id,
-            since: args.since.to_string(),
+            since: since.to_string(),
             cursor: reader.cursor().to_string(),
             ended,
+            left_out,
             stdout,
             stderr,
         })?;
     }
     Ok(())
+}
+
+/// Where the ends of both streams begin that are asked for: the hub finds them.
+async fn begin_of(client: &mut Client, id: &str, tail: Tail) -> Result<OutputCursor> {
+    let mut begin = [0; 2];
+    for (begin, channel) in begin.iter_mut().zip([Channel::Stdout, Channel::Stderr]) {
+        let route = route(id).segment("output").query("stream", channel.word()).query("limit", 0);
+        let route = match tail {
+            Tail::Lines(lines) => route.query("tail_lines", lines),
+            Tail::Bytes(bytes) => route.query("tail", bytes),
+        };
+        let answer = client.send(&Call::get(route)).await.map_err(|error| client.told(error))?;
+        let offset = answer.headers().get("x-cortex-offset").and_then(|value| value.to_str().ok());
+        *begin = offset.and_then(|offset| offset.parse().ok()).ok_or_else(|| {
+            let message = "the hub does not say where the end of the output begins";
+            Failure::new(ErrorKind::Internal, message).with_code("bad_answer")
+        })?;
+    }
+    let [stdout, stderr] = begin;
+    Ok(OutputCursor { stdout, stderr })
+}
+
+fn gap_of(channel: Channel, from: u64, to: u64) -> GapEvent {
+    GapEvent { stream: channel.word().to_owned(), gap: GapInfo { from, to } }
+}
+
+fn print_gap_line(id: &str, event: &GapEvent) -> Result<()> {
+    let line = json!({ "type": "gap", "task": id, "stream": event.stream, "gap": event.gap });
+    output::write_stdout(format!("{line}\n").as_bytes())
 }
 
 fn keep(kept: &mut [Vec<u8>; 2], channel: Channel, data: &[u8]) -> Result<()> {

@@ -59,7 +59,7 @@ pub async fn session_store(make: impl AsyncFn() -> Arc<dyn SessionStore>) {
     output::bytes_come_back_as_they_came(&*make().await).await;
     output::short_output_comes_with_its_entry(&*make().await).await;
     output::output_has_no_gap(&*make().await).await;
-    output::dropped_output_ends_its_stream(&*make().await).await;
+    output::both_ends_are_kept_of_what_is_cut(&*make().await).await;
     output::data_has_the_length_that_its_event_says(&*make().await).await;
     output::where_nothing_is_stored_a_part_is_empty(&*make().await).await;
 

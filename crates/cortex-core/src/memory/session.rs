@@ -92,7 +92,8 @@ impl SessionStore for MemorySessionStore {
         let kept = state.kept(id)?;
         // An entry's number is its index plus one, so the one after `after` is at that index.
         let start = usize::try_from(after.0).unwrap_or(usize::MAX);
-        Ok(kept.log.iter().skip(start).take(limit).cloned().collect())
+        let entries = kept.log.iter().skip(start).take(limit);
+        Ok(entries.map(|entry| state.as_read_back(entry)).collect())
     }
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Arc<Task>>> {
@@ -111,10 +112,11 @@ impl SessionStore for MemorySessionStore {
     ) -> Result<OutputPart> {
         let state = self.lock();
         let stored = state.tasks.get(&task).ok_or_else(|| refusal::task_not_found(task))?;
-        let stored = stored.output.of(stream).stored;
+        let totals = stored.output.of(stream);
+        let limit = limit.min(usize::try_from(totals.readable(offset)).unwrap_or(usize::MAX));
         let chunks = state.output.get(&(task, stream));
         let data = chunks.map(|chunks| part(chunks, offset, limit)).unwrap_or_default();
-        Ok(OutputPart { offset, data, stored })
+        Ok(OutputPart { offset, data, totals })
     }
 }
 
@@ -151,24 +153,29 @@ impl State {
             kept.session = session;
         }
         for entry in &moved.appended.entries {
-            kept.log.push(as_read_back(entry));
+            kept.log.push(Entry::clone(entry));
             keep_output(&mut self.output, &entry.what);
         }
         for task in &moved.appended.tasks {
             self.tasks.insert(task.id, Arc::clone(task));
+            forget_output(&mut self.output, task);
         }
         Ok(moved.appended)
     }
-}
 
-fn as_read_back(entry: &Entry) -> Entry {
-    let mut entry = entry.clone();
-    if let Happening::Task { data, .. } = &mut entry.what
-        && data.len() > Happening::INLINE_OUTPUT
-    {
-        *data = Bytes::new();
+    fn as_read_back(&self, entry: &Entry) -> Entry {
+        let mut entry = entry.clone();
+        if let Happening::Task { task, event, data } = &mut entry.what
+            && let TaskEvent::Output { stream, offset, len, .. } = event
+        {
+            let totals = self.tasks.get(task).map(|task| task.output.of(*stream));
+            let is_kept = totals.is_some_and(|totals| totals.keeps(*offset, u64::from(*len)));
+            if data.len() > Happening::INLINE_OUTPUT || !is_kept {
+                *data = Bytes::new();
+            }
+        }
+        entry
     }
-    entry
 }
 
 fn keep_output(output: &mut HashMap<(TaskId, Stream), Vec<Chunk>>, what: &Happening) {
@@ -179,6 +186,17 @@ fn keep_output(output: &mut HashMap<(TaskId, Stream), Vec<Chunk>>, what: &Happen
     if !data.is_empty() {
         let chunk = Chunk { offset: *offset, data: data.clone() };
         output.entry((*task, *stream)).or_default().push(chunk);
+    }
+}
+
+/// Lets go of chunks of which nothing is to be read any more.
+fn forget_output(output: &mut HashMap<(TaskId, Stream), Vec<Chunk>>, task: &Task) {
+    for stream in Stream::ALL {
+        let Some(gap) = task.output.of(stream).gap() else { continue };
+        let Some(chunks) = output.get_mut(&(task.id, stream)) else { continue };
+        chunks.retain(|chunk| {
+            chunk.offset < gap.from || chunk.offset + chunk.data.len() as u64 > gap.to
+        });
     }
 }
 

@@ -68,8 +68,8 @@ pub enum Happening {
         /// The bytes of a [`TaskEvent::Output`]; empty for other events.
         ///
         /// A backend keeps them apart from the log. An entry that is read back has them if they
-        /// are at most [`Happening::INLINE_OUTPUT`] bytes; longer ones are read with
-        /// [`SessionStore::output`](super::SessionStore::output).
+        /// are at most [`Happening::INLINE_OUTPUT`] bytes and none of them was left out since;
+        /// longer ones are read with [`SessionStore::output`](super::SessionStore::output).
         #[serde(skip)]
         data: Bytes,
     },

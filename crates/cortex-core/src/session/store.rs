@@ -15,6 +15,7 @@ use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::id::UserId;
 use crate::task::Stream;
+use crate::task::StreamTotals;
 use crate::task::Task;
 use crate::timestamp::Timestamp;
 
@@ -83,7 +84,8 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
 
     /// Returns stored bytes of a task's output from `offset` on, at most `limit`.
     ///
-    /// May return fewer bytes than are stored; an empty part means that nothing is stored there.
+    /// May return fewer bytes than are stored; an empty part means that nothing is stored there:
+    /// its totals say whether that is because it was left out.
     ///
     /// # Errors
     /// `NotFound`: no such task.
@@ -112,8 +114,8 @@ pub struct OutputPart {
     pub offset: u64,
     /// The bytes.
     pub data: Bytes,
-    /// How many bytes of the stream are stored by now.
-    pub stored: u64,
+    /// How much of the stream came by now, and what of it is left out.
+    pub totals: StreamTotals,
 }
 
 /// Which tasks to list. The default lists all.

@@ -62,13 +62,17 @@ pub enum TaskEvent {
         /// How many bytes.
         len: u32,
     },
-    /// Output was dropped at the cap; no more of this stream is stored.
+    /// Output between a stream's first and last bytes is left out from now on, for the task's
+    /// [cap](super::OutputCap).
     Truncated {
         /// The attempt.
         attempt: u32,
         /// Which stream.
         stream: Stream,
-        /// How many more bytes were dropped.
+        /// The first byte of it: right behind what is left out already, if anything is.
+        #[serde(default)]
+        from: u64,
+        /// How many bytes.
         dropped: u64,
     },
     /// Somebody asked for its end.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Delivery;
+use super::OutputCap;
 use super::Target;
 use super::delivery::MAX_ATTEMPTS;
 use super::target::MAX_NAMED_NODES;
@@ -48,6 +49,9 @@ pub struct TaskSpec {
     /// How soon it is wanted, until when, and how often it may be tried.
     #[serde(default, skip_serializing_if = "Delivery::is_default")]
     pub delivery: Delivery,
+    /// How much of its output is kept; as much as the hub keeps of any task if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_cap: Option<OutputCap>,
 }
 
 /// The work of a task.
@@ -134,6 +138,9 @@ pub enum SpecError {
     /// The nodes in order of preference are none, too many, or one of them twice.
     #[error("name 1 to {MAX_NAMED_NODES} nodes in order of preference, each once")]
     Nodes,
+    /// Less output is to be kept than is possible.
+    #[error("of a task's output at least {} bytes are kept", OutputCap::MIN.bytes())]
+    OutputCap,
     /// A skill's name is empty or too long.
     #[error("a skill's name has 1 to 64 characters")]
     Skill,
@@ -156,6 +163,7 @@ impl TaskSpec {
             grace: DEFAULT_GRACE,
             queue: false,
             delivery: Delivery::default(),
+            output_cap: None,
         }
     }
 
@@ -212,6 +220,9 @@ impl TaskSpec {
         }
         self.target.check()?;
         self.delivery.check(self.takes_input())?;
+        if self.output_cap.is_some_and(|cap| !cap.is_possible()) {
+            return Err(SpecError::OutputCap);
+        }
         match &self.work {
             Work::Shell(shell) => shell.check(),
             Work::Skill { name, .. } if name.is_empty() || name.len() > 64 => Err(SpecError::Skill),

@@ -18,7 +18,9 @@ use cortex_core::report::Ack;
 use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::session::Happening;
+use cortex_core::task::Excess;
 use cortex_core::task::Outcome;
+use cortex_core::task::OutputCap;
 use cortex_core::task::State;
 use cortex_core::task::Stream;
 use cortex_core::task::Task;
@@ -60,7 +62,7 @@ pub(super) fn decide(
     (hub, node): (HubId, NodeId),
     reports: Vec<Report>,
     find: impl Fn(TaskId) -> Option<Arc<Task>>,
-    cap: u64,
+    cap: OutputCap,
     now: Timestamp,
 ) -> Decision {
     let mut decision = Decision::default();
@@ -88,6 +90,9 @@ pub(super) fn decide(
             }
         }
     }
+    for task in tasks.values_mut().flatten() {
+        decision.cut(task, cap, now);
+    }
     decision
 }
 
@@ -102,7 +107,7 @@ impl Decision {
         hub: HubId,
         task: &mut Task,
         news: News,
-        cap: u64,
+        cap: OutputCap,
         now: Timestamp,
     ) -> Result<(), String> {
         let attempt = task.attempt;
@@ -110,13 +115,15 @@ impl Decision {
             News::Started { pid } => self.push(task, TaskEvent::Started { attempt, pid }, now),
             News::Ended { outcome, receipt } => {
                 check(&receipt, hub, task).map_err(|fault| format!("{}: {fault}", task.id))?;
+                // After its end nothing more can be said of it.
+                self.cut(task, cap, now);
                 let receipt = Some(receipt);
                 self.push(task, end_of(task, outcome, receipt), now);
             }
             News::Output { stream, offset, data } => {
                 // The attempt counts its own output only.
                 let offset = offset.saturating_add(task.before.of(stream).arrived());
-                self.take_output(task, stream, offset, &data, cap, now)?;
+                self.take_output(task, stream, offset, &data, now)?;
             }
         }
         Ok(())
@@ -128,11 +135,9 @@ impl Decision {
         stream: Stream,
         offset: u64,
         data: &Bytes,
-        cap: u64,
         now: Timestamp,
     ) -> Result<(), String> {
-        let totals = task.output.of(stream);
-        let arrived = totals.arrived();
+        let arrived = task.output.of(stream).arrived();
         if offset > arrived {
             return Err(format!("output of {} jumps from byte {arrived} to {offset}", task.id));
         }
@@ -141,20 +146,25 @@ impl Decision {
             self.repeated += 1;
             return Ok(());
         }
-        let mut fresh = data.slice(known..);
-        let room = if totals.dropped > 0 { 0 } else { cap.saturating_sub(task.output.stored()) };
-        let kept = fresh.split_to(fresh.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
-        let attempt = task.attempt;
-        if !kept.is_empty() {
-            let len = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-            let event = TaskEvent::Output { attempt, stream, offset: arrived, len };
-            self.push_with(task, event, kept, now);
-        }
-        if !fresh.is_empty() {
-            let dropped = fresh.len() as u64;
-            self.push(task, TaskEvent::Truncated { attempt, stream, dropped }, now);
-        }
+        let fresh = data.slice(known..);
+        let len = u32::try_from(fresh.len()).unwrap_or(u32::MAX);
+        let event = TaskEvent::Output { attempt: task.attempt, stream, offset: arrived, len };
+        self.push_with(task, event, fresh, now);
         Ok(())
+    }
+
+    /// Leaves out what is more than may be kept of a task that has not ended.
+    fn cut(&mut self, task: &mut Task, cap: OutputCap, now: Timestamp) {
+        if task.state.is_end() {
+            return;
+        }
+        // A task of a hub that did not write the cap down has the hub's own.
+        let cap = task.spec.output_cap.unwrap_or(cap);
+        for stream in Stream::ALL {
+            let Some(Excess { from, len }) = cap.excess(&task.output, stream) else { continue };
+            let attempt = task.attempt;
+            self.push(task, TaskEvent::Truncated { attempt, stream, from, dropped: len }, now);
+        }
     }
 
     fn push(&mut self, task: &mut Task, event: TaskEvent, now: Timestamp) {
@@ -267,7 +277,7 @@ impl Dispatch {
         verify(node, &reports).await?;
         let (node, hub) = (node.id, self.hub);
         let find = |task| self.open.task(task);
-        let decision = decide((hub, node), reports, find, self.limits.output_bytes, clock::now());
+        let decision = decide((hub, node), reports, find, self.limits.output_cap(), clock::now());
         self.metrics.reports_repeated.inc_by(decision.repeated);
         let mut unstored = Vec::new();
         for (session, what) in decision.append {

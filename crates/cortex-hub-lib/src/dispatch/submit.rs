@@ -50,7 +50,7 @@ impl Dispatch {
         session: &Session,
         submission: Submission,
     ) -> Result<Arc<Task>> {
-        let Submission { id, by, spec } = submission;
+        let Submission { id, by, mut spec } = submission;
         spec.check().map_err(|error| {
             Error::new(ErrorKind::Invalid, OPERATION, error.to_string()).with_code("bad_task")
         })?;
@@ -65,6 +65,8 @@ impl Dispatch {
         }
         self.check_quota(by.user)?;
         let hold = self.place(session, id, &spec, &by).await?;
+        let cap = self.limits.output_cap();
+        spec.output_cap = Some(spec.output_cap.map_or(cap, |asked| asked.min(cap)));
         let submitted = TaskEvent::Submitted { by: by.user, spec: Arc::new(spec) };
         let mut what = vec![Happening::task(id, submitted)];
         if let Some(hold) = &hold {

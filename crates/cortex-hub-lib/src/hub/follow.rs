@@ -8,6 +8,7 @@ use cortex_core::account::Principal;
 use cortex_core::account::Scope;
 use cortex_core::id::TaskId;
 use cortex_core::session::SessionStore;
+use cortex_core::task::Gap;
 use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use tokio::sync::watch;
@@ -58,11 +59,20 @@ pub enum Follow {
         /// The position after them.
         cursor: OutputCursor,
     },
+    /// Output between a stream's first and last bytes is left out, for the task's cap.
+    Gap {
+        /// Which stream.
+        stream: Stream,
+        /// What is left out of it, from where the reader was.
+        gap: Gap,
+        /// The position behind it.
+        cursor: OutputCursor,
+    },
     /// The task has ended and all its output was told.
     Ended(Arc<Task>),
 }
 
-/// Reads a task's output as it comes, each byte once.
+/// Reads a task's output as it comes, each byte that is there once.
 #[derive(Debug)]
 pub struct OutputFollower {
     tail: Tail,
@@ -129,6 +139,14 @@ impl Tail {
         }
     }
 
+    /// The task as it stands, for a second look.
+    fn known(&self) -> Arc<Task> {
+        match &self.source {
+            Source::Live { topic, .. } => topic.task(),
+            Source::Stored(task) => task.clone(),
+        }
+    }
+
     /// Waits until the task has moved; false where it never will, or the hub shuts down.
     pub(super) async fn moved(&mut self) -> bool {
         let Source::Live { bell, .. } = &mut self.source else { return false };
@@ -156,7 +174,8 @@ impl Tail {
         topic.live_output(offset, noted)
     }
 
-    /// Stored bytes of a stream from `offset` on; some of them, or more than were known of.
+    /// Stored bytes of a stream from `offset` on; some of them, or more than were known of. None
+    /// where they are left out.
     pub(super) async fn bytes(&self, stream: Stream, offset: u64) -> Result<Bytes> {
         let recent = match &self.source {
             Source::Live { topic, .. } => topic.recent(stream, offset),
@@ -198,12 +217,18 @@ impl OutputFollower {
     async fn read(&mut self, task: &Task) -> Result<Option<Follow>> {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let offset = self.cursor.of(stream);
-            if offset >= task.output.of(stream).stored {
+            let totals = task.output.of(stream);
+            if offset >= totals.arrived() {
                 continue;
             }
             let data = self.tail.bytes(stream, offset).await?;
             if data.is_empty() {
-                continue;
+                // Left out, maybe since the look at the task. What nobody was told of yet is told soon.
+                let totals = self.tail.known().output.of(stream);
+                let Some(gap) = totals.gap_at(offset) else { continue };
+                self.cursor.advance(stream, gap.to);
+                let gap = Gap { from: offset, ..gap };
+                return Ok(Some(Follow::Gap { stream, gap, cursor: self.cursor }));
             }
             self.cursor.advance(stream, offset + data.len() as u64);
             return Ok(Some(Follow::Output { stream, offset, data, cursor: self.cursor }));

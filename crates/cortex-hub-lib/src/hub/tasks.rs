@@ -153,7 +153,7 @@ impl Hub {
     }
 
     /// Returns stored output of a task from `offset` on, at most `limit` bytes; maybe fewer than
-    /// are stored.
+    /// are stored, and none where it is left out: the part's totals say where it goes on.
     ///
     /// # Errors
     /// `NotFound`: no such task, or none that `who` may see.
@@ -165,12 +165,12 @@ impl Hub {
         offset: u64,
         limit: usize,
     ) -> Result<OutputPart> {
-        let task = self.find_task(who, id, Scope::Read).await?;
-        if let Some(mut data) = self.inner.dispatch.recent_output(id, stream, offset) {
-            // It may have grown since the task was looked up.
-            let stored = task.output.of(stream).stored.max(offset + data.len() as u64);
-            data.truncate(limit);
-            return Ok(OutputPart { offset, data, stored });
+        let totals = self.find_task(who, id, Scope::Read).await?.output.of(stream);
+        let readable = usize::try_from(totals.readable(offset)).unwrap_or(usize::MAX);
+        let recent = self.inner.dispatch.recent_output(id, stream, offset);
+        if let Some(mut data) = recent.filter(|_| readable > 0) {
+            data.truncate(limit.min(readable));
+            return Ok(OutputPart { offset, data, totals });
         }
         self.inner.sessions.output(id, stream, offset, limit).await
     }

@@ -65,6 +65,8 @@ pub enum TerminalStep {
     Output(Bytes),
     /// It has another size from here on.
     Size(Window),
+    /// What it showed here is left out, for the task's cap: what follows begins on an empty screen.
+    Cut,
     /// Its program has ended, and all it showed was told.
     Ended(Arc<Task>),
 }
@@ -121,7 +123,7 @@ impl Hub {
         let mut tail = self.tail(who, id).await?;
         let task = tail.task();
         window_of(&task)?;
-        let stored = task.output.of(Stream::Stdout).stored;
+        let stored = task.output.of(Stream::Stdout).arrived();
         if offset > stored.saturating_add(MOST_AHEAD) {
             let message = format!("offset {offset}: the terminal has shown {stored} bytes");
             let error = Error::new(ErrorKind::Invalid, "join terminal", message);
@@ -165,6 +167,7 @@ impl Hub {
                     tokio::task::yield_now().await;
                 }
                 TerminalStep::Size(window) => screen.resize(window),
+                TerminalStep::Cut => screen = Screen::new(screen.window()),
                 TerminalStep::Ended(_) => {}
             }
         }
@@ -213,7 +216,7 @@ impl TerminalReader {
     /// Bytes of output that are stored and were not read.
     #[must_use]
     pub fn behind(&mut self) -> u64 {
-        self.tail.task().output.of(Stream::Stdout).stored.saturating_sub(self.at)
+        self.tail.task().output.of(Stream::Stdout).arrived().saturating_sub(self.at)
     }
 
     /// Waits for the next step; `None` after the end, or when the hub shuts down.
@@ -261,7 +264,8 @@ impl TerminalReader {
             return Ok(Some(TerminalStep::Size(window)));
         }
         // No further than the next change of size, nor than what these are known for.
-        let stored = task.output.of(Stream::Stdout).stored;
+        let totals = task.output.of(Stream::Stdout);
+        let stored = totals.arrived();
         let until = self.sizes.ahead.front().map_or(stored, |change| change.at.min(stored));
         if self.at < until {
             let mut data = self.tail.bytes(Stream::Stdout, self.at).await?;
@@ -269,6 +273,10 @@ impl TerminalReader {
             if !data.is_empty() {
                 self.at += data.len() as u64;
                 return Ok(Some(TerminalStep::Output(data)));
+            }
+            if let Some(gap) = totals.gap_at(self.at) {
+                self.at = gap.to;
+                return Ok(Some(TerminalStep::Cut));
             }
         }
         if task.state.is_end() {
@@ -280,13 +288,16 @@ impl TerminalReader {
 
     /// Reads on in the changes of size that are stored by now, to the next one at least.
     async fn learn_sizes(&mut self, task: &Task) -> Result<()> {
-        let stored = task.output.of(Stream::Stderr).stored;
+        let totals = task.output.of(Stream::Stderr);
+        let stored = totals.arrived();
         // Those that are known come first: no more are needed, however many there are.
         while self.sizes.ahead.is_empty() && self.sizes.read < stored {
             let mut data = self.tail.bytes(Stream::Stderr, self.sizes.read).await?;
             data.truncate(usize::try_from(stored - self.sizes.read).unwrap_or(usize::MAX));
             if data.is_empty() {
-                break;
+                let Some(gap) = totals.gap_at(self.sizes.read) else { break };
+                self.sizes.skip_to(gap.to);
+                continue;
             }
             self.sizes.learn(&data);
         }
@@ -307,6 +318,13 @@ impl Sizes {
             self.ahead.extend(SizeChange::parse(&self.line));
             self.line.clear();
         }
+    }
+
+    /// Passes over what is left out.
+    fn skip_to(&mut self, offset: u64) {
+        self.read = offset;
+        // What follows may be the rest of a line: it is to be none.
+        self.line = vec![b'?'; MOST_LINE_BYTES];
     }
 
     /// Keeps the beginning of a line; what is too long for one is cut, and then none.

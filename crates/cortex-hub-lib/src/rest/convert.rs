@@ -9,9 +9,11 @@ use cortex_core::node::Health;
 use cortex_core::node::Node;
 use cortex_core::session::Session;
 use cortex_core::session::SessionStatus;
+use cortex_core::task::Gap;
 use cortex_core::task::Task;
 use cortex_core::task::Work;
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::GapInfo;
 use cortex_proto::json::HealthInfo;
 use cortex_proto::json::InviteInfo;
 use cortex_proto::json::NodeInfo;
@@ -132,9 +134,11 @@ pub(super) fn task_info(task: &Task) -> TaskInfo {
         summary: outcome.map(cortex_core::task::Outcome::summary),
         outcome: outcome.and_then(|outcome| serde_json::to_value(outcome).ok()),
         output: OutputInfo {
-            stdout_bytes: task.output.stdout.stored,
-            stderr_bytes: task.output.stderr.stored,
+            stdout_bytes: task.output.stdout.arrived(),
+            stderr_bytes: task.output.stderr.arrived(),
             dropped_bytes: task.output.dropped(),
+            stdout_gap: task.output.stdout.gap().map(gap_info),
+            stderr_gap: task.output.stderr.gap().map(gap_info),
         },
         stdout: None,
         stderr: None,
@@ -157,6 +161,11 @@ pub(super) fn command_of(work: &Work) -> Vec<String> {
         // Kinds of work that come later have a name at least in their own answers.
         _ => Vec::new(),
     }
+}
+
+/// What is left out of a stream.
+pub(super) fn gap_info(gap: Gap) -> GapInfo {
+    GapInfo { from: gap.from, to: gap.to }
 }
 
 fn health_info(health: &Health) -> HealthInfo {

@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use cortex_core::account::Scope;
+use cortex_core::task::OutputCap;
 use cortex_core::task::ShellWork;
 use cortex_core::task::TaskSpec;
 use cortex_core::task::Terminal;
@@ -138,6 +139,7 @@ pub(super) fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
     }
     spec.queue = body.queue;
     spec.delivery = delivery;
+    spec.output_cap = body.output_bytes.map(OutputCap::of);
     Ok(TaskDraft { spec, node: body.node })
 }
 

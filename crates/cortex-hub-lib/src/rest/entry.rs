@@ -83,10 +83,12 @@ fn task_event(event: &TaskEvent, bytes: &[u8]) -> (&'static str, Value) {
             }
             ("task.output", value)
         }
-        TaskEvent::Truncated { attempt, stream, dropped } => (
-            "task.truncated",
-            json!({"attempt": attempt, "stream": stream_word(*stream), "dropped": dropped}),
-        ),
+        TaskEvent::Truncated { attempt, stream, from, dropped } => {
+            let stream = stream_word(*stream);
+            let value =
+                json!({"attempt": attempt, "stream": stream, "from": from, "dropped": dropped});
+            ("task.truncated", value)
+        }
         TaskEvent::CancelRequested { by, reason } => {
             ("task.cancel_requested", json!({"by": by, "reason": reason}))
         }

@@ -11,12 +11,15 @@ use axum::http::header;
 use axum::response::Response;
 use cortex_core::Error;
 use cortex_core::id::TaskId;
+use cortex_core::task::Gap;
 use cortex_core::task::Stream;
+use cortex_proto::json::GapEvent;
 use cortex_proto::json::OutputEvent;
 use cortex_proto::json::Text;
 use serde::Deserialize;
 
 use super::Api;
+use super::convert::gap_info;
 use super::convert::task_info;
 use super::edge::RequestId;
 use super::entry::stream_word;
@@ -36,6 +39,7 @@ const PIECE_BYTES: usize = 256 << 10;
 
 const OFFSET: HeaderName = HeaderName::from_static("x-cortex-offset");
 const STORED: HeaderName = HeaderName::from_static("x-cortex-stored");
+const GAP: HeaderName = HeaderName::from_static("x-cortex-gap");
 const ENDED: HeaderName = HeaderName::from_static("x-cortex-ended");
 
 /// Which part of the output to read.
@@ -51,6 +55,10 @@ pub(super) struct Range {
     limit: Option<u64>,
     /// Where to begin with events: `<stdout>-<stderr>` in bytes.
     cursor: Option<String>,
+    /// Begins so many bytes before the end, in place of `offset` or `cursor`.
+    tail: Option<u64>,
+    /// Begins so many lines before the end; at most 64 MiB before it.
+    tail_lines: Option<u32>,
 }
 
 /// Bytes as they are.
@@ -61,10 +69,12 @@ pub(super) struct Octets(Vec<u8>);
 
 /// Reads a task's output: stored bytes of one stream, or both as server-sent events to the end.
 ///
-/// Bytes come with `X-Cortex-Offset` (where they begin), `X-Cortex-Stored` (how many are stored) and
-/// `X-Cortex-Ended` (`true` if none will follow these). As events (`Accept: text/event-stream`):
-/// `output` with its bytes and the `id` `<stdout>-<stderr>` to resume after it, then `end` with the
-/// task.
+/// Bytes come with `X-Cortex-Offset` (where they begin), `X-Cortex-Stored` (where the stream ends by
+/// now) and `X-Cortex-Ended` (`true` if none will follow these). Of a task with more output than is
+/// kept, `X-Cortex-Gap` (`<from>-<to>`) says what is left out: bytes from before it end there, and a
+/// read that would begin in it begins behind it. As events (`Accept: text/event-stream`): `output`
+/// with its bytes and the `id` `<stdout>-<stderr>` to resume after it, `gap` where some are left out,
+/// then `end` with the task.
 #[utoipa::path(
     get, path = "/api/tasks/{id}/output", operation_id = "read_task_output", tag = "tasks",
     params(
@@ -77,7 +87,8 @@ pub(super) struct Octets(Vec<u8>);
         (OutputEvent = "text/event-stream"),
     ), headers(
         ("X-Cortex-Offset" = u64, description = "Where the bytes begin"),
-        ("X-Cortex-Stored" = u64, description = "Bytes of the stream that are stored by now"),
+        ("X-Cortex-Stored" = u64, description = "Where the stream ends by now"),
+        ("X-Cortex-Gap" = String, description = "What is left out of the stream, `<from>-<to>`; if anything is"),
         ("X-Cortex-Ended" = bool, description = "Whether the task has ended, so that no more follow"),
     )))
 )]
@@ -90,8 +101,13 @@ pub(super) async fn read(
 ) -> Answer<Response> {
     let id = read_id(&id)?;
     if wish.is_stream {
-        let from = wish.last_event_id.as_deref().or(range.cursor.as_deref());
-        let from = from.map(read_cursor).transpose()?.unwrap_or_default();
+        let from = match wish.last_event_id.as_deref().or(range.cursor.as_deref()) {
+            Some(from) => read_cursor(from)?,
+            None => OutputCursor {
+                stdout: range.begin(&api, &caller, id, Stream::Stdout).await?,
+                stderr: range.begin(&api, &caller, id, Stream::Stderr).await?,
+            },
+        };
         let follower = api.hub.follow(&caller, id, from).await?;
         let events = follow(follower, wish.request);
         return Ok(sse::response(events, caller.over(&api)));
@@ -111,6 +127,9 @@ pub(super) fn follow(
                 let bytes = output_event(stream, offset, &data, cursor);
                 Some((bytes, (Some(follower), request)))
             }
+            Ok(Some(Follow::Gap { stream, gap, cursor })) => {
+                Some((gap_event(stream, gap, cursor), (Some(follower), request)))
+            }
             Ok(Some(Follow::Ended(task))) => {
                 Some((sse::event("end", None, &task_info(&task)), (None, request)))
             }
@@ -123,8 +142,32 @@ pub(super) fn follow(
 fn output_event(stream: Stream, offset: u64, data: &[u8], cursor: OutputCursor) -> Bytes {
     let Text { data, encoding } = Text::of(data);
     let event = OutputEvent { stream: stream_word(stream).to_owned(), offset, data, encoding };
-    let id = format!("{}-{}", cursor.stdout, cursor.stderr);
-    sse::event("output", Some(&id), &event)
+    sse::event("output", Some(&id_of(cursor)), &event)
+}
+
+fn gap_event(stream: Stream, gap: Gap, cursor: OutputCursor) -> Bytes {
+    let event = GapEvent { stream: stream_word(stream).to_owned(), gap: gap_info(gap) };
+    sse::event("gap", Some(&id_of(cursor)), &event)
+}
+
+fn id_of(cursor: OutputCursor) -> String {
+    format!("{}-{}", cursor.stdout, cursor.stderr)
+}
+
+impl Range {
+    /// Where to begin in a stream.
+    async fn begin(&self, api: &Api, who: &Caller, id: TaskId, stream: Stream) -> Answer<u64> {
+        let given = [self.offset.is_some() || self.cursor.is_some(), self.tail.is_some(), self.tail_lines.is_some()];
+        if given.into_iter().filter(|is_given| *is_given).count() > 1 {
+            let message = "tail: give one of \"offset\", \"cursor\", \"tail\" and \"tail_lines\"";
+            return Err(Failure::invalid("tail", message));
+        }
+        Ok(match (self.tail, self.tail_lines) {
+            (Some(most), _) => api.hub.task(who, id).await?.output.of(stream).last(most),
+            (None, Some(lines)) => api.hub.last_lines(who, id, stream, lines).await?,
+            (None, None) => self.offset.unwrap_or(0),
+        })
+    }
 }
 
 async fn bytes(api: Arc<Api>, caller: Caller, id: TaskId, range: &Range) -> Answer<Response> {
@@ -138,11 +181,15 @@ async fn bytes(api: Arc<Api>, caller: Caller, id: TaskId, range: &Range) -> Answ
     };
     // First whether it has ended, then what is stored: an ended task gets no more output.
     let is_ended = api.hub.task(&caller, id).await?.state.is_end();
-    let offset = range.offset.unwrap_or(0);
+    let mut offset = range.begin(&api, &caller, id, stream).await?;
     let wanted = range.limit.unwrap_or(u64::MAX);
-    let first = api.hub.output(&caller, id, stream, offset, piece(wanted)).await?;
-    let stored = first.stored;
-    let length = stored.saturating_sub(offset).min(wanted);
+    let mut first = api.hub.output(&caller, id, stream, offset, piece(wanted)).await?;
+    if let Some(gap) = first.totals.gap_at(offset) {
+        offset = gap.to;
+        first = api.hub.output(&caller, id, stream, offset, piece(wanted)).await?;
+    }
+    let totals = first.totals;
+    let length = totals.readable(offset).min(wanted);
     let reader = Reader { api, caller, id, stream, offset, left: length, ready: Some(first.data) };
     let mut response = Response::new(Body::from_stream(reader.pieces()));
     let headers = response.headers_mut();
@@ -151,7 +198,11 @@ async fn bytes(api: Arc<Api>, caller: Caller, id: TaskId, range: &Range) -> Answ
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(OFFSET, HeaderValue::from(offset));
-    headers.insert(STORED, HeaderValue::from(stored));
+    headers.insert(STORED, HeaderValue::from(totals.arrived()));
+    if let Some(gap) = totals.gap() {
+        let words = HeaderValue::from_str(&format!("{}-{}", gap.from, gap.to));
+        headers.insert(GAP, words.expect("digits are good in a header"));
+    }
     let word = if is_ended { "true" } else { "false" };
     headers.insert(ENDED, HeaderValue::from_static(word));
     Ok(response)
@@ -183,7 +234,7 @@ impl Reader {
                 return Err(Error::new(
                     cortex_core::ErrorKind::Internal,
                     "read output",
-                    "stored output ended early",
+                    "what was to be read is left out by now, for the task's cap",
                 ));
             }
             data.truncate(piece(reader.left));

@@ -181,11 +181,12 @@ pub(super) async fn with_tails(api: &Api, caller: &Caller, task: &Task) -> Answe
 }
 
 async fn tail(api: &Api, caller: &Caller, task: &Task, stream: Stream) -> Answer<Text> {
-    let stored = task.output.of(stream).stored;
-    let mut offset = stored.saturating_sub(TAIL_BYTES);
+    let totals = task.output.of(stream);
+    let (mut offset, end) = (totals.last(TAIL_BYTES), totals.arrived());
+    let is_cut = offset > 0;
     let mut bytes = Vec::new();
-    while offset < stored {
-        let limit = usize::try_from(stored - offset).unwrap_or(usize::MAX);
+    while offset < end {
+        let limit = usize::try_from(end - offset).unwrap_or(usize::MAX);
         let part = api.hub.output(caller, task.id, stream, offset, limit).await?;
         if part.data.is_empty() {
             break;
@@ -193,7 +194,7 @@ async fn tail(api: &Api, caller: &Caller, task: &Task, stream: Stream) -> Answer
         offset += part.data.len() as u64;
         bytes.extend_from_slice(&part.data);
     }
-    Ok(Text::of(from_whole_character(&bytes, stored > TAIL_BYTES)))
+    Ok(Text::of(from_whole_character(&bytes, is_cut)))
 }
 
 /// Leaves out the rest of a character that the tail's beginning has cut.

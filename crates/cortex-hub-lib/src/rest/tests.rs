@@ -8,6 +8,7 @@ mod enrolment;
 mod grants;
 mod guard;
 mod login;
+mod output;
 mod pages;
 mod placement;
 mod receipts;

@@ -100,7 +100,7 @@ async fn read_all(store: &Store, task: TaskId, stream: Stream, limit: usize) -> 
         let part = store.sessions().output(task, stream, offset, limit).await.unwrap();
         assert_eq!(part.offset, offset);
         if part.data.is_empty() {
-            assert_eq!(part.stored, offset);
+            assert_eq!(part.totals.arrived(), offset);
             return all;
         }
         all.extend_from_slice(&part.data);

@@ -78,6 +78,10 @@ pub struct DispatchRequest {
     /// another node where its node is lost, so that it may run twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u8>,
+    /// How much of its output is kept, in bytes: at least 1 MiB; if absent, and at most, as much as
+    /// the hub keeps of any task. Of what is more, both ends are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
 }
 
 /// A skill to call.
@@ -200,16 +204,42 @@ impl TaskInfo {
     }
 }
 
-/// How much output of a task is stored.
+/// How much output of a task came, and what of it is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OutputInfo {
-    /// Bytes of standard output.
+    /// Bytes of standard output that came.
     pub stdout_bytes: u64,
-    /// Bytes of standard error.
+    /// Bytes of standard error that came.
     pub stderr_bytes: u64,
-    /// Bytes that were dropped at the cap.
+    /// Bytes of both that are left out, for the task's cap.
     pub dropped_bytes: u64,
+    /// What is left out of standard output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout_gap: Option<GapInfo>,
+    /// What is left out of standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr_gap: Option<GapInfo>,
+}
+
+/// Bytes of a stream that are left out: those before and behind them are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GapInfo {
+    /// The first of them.
+    pub from: u64,
+    /// The first that is stored behind them.
+    pub to: u64,
+}
+
+/// Output that is left out where a reader has come to, as a server-sent event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GapEvent {
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// What is left out of it.
+    pub gap: GapInfo,
 }
 
 /// One piece of a task's output, as a server-sent event.

@@ -15,6 +15,7 @@ use crate::command::exec::sink::Sink;
 use crate::exit::Exit;
 use crate::exit::Failure;
 use crate::exit::Result;
+use crate::output::span;
 use crate::output::style::inert;
 use crate::program::Program;
 
@@ -100,6 +101,10 @@ impl Attended {
                         return Err(failure);
                     }
                 }
+                Event::Follow(Follow::Gap { channel, from, to }) => {
+                    let id = self.id.as_deref().unwrap_or_default();
+                    sink.borrow_mut().gap(self.index, id, channel, (from, to))?;
+                }
                 Event::Follow(Follow::Lost(reason)) => program.output.note(format_args!(
                     "{}lost the hub ({reason}); the task goes on, trying again",
                     self.prefix()
@@ -174,9 +179,9 @@ pub(crate) fn exit_of(task: &TaskInfo, was_interrupted: bool) -> Exit {
 /// Says why a task ended, where its own output cannot have said so.
 pub(crate) fn tell_end(program: &Program, prefix: &str, task: &TaskInfo) {
     if task.output.dropped_bytes > 0 {
+        let size = span::bytes(task.output.dropped_bytes);
         program.output.warn(format_args!(
-            "{prefix}{} bytes of output were dropped at the hub's limit",
-            task.output.dropped_bytes
+            "{prefix}of the output only both ends are kept, {size} between them are not"
         ));
     }
     if matches!(task.state.as_str(), "succeeded" | "failed") && task.exit_code != Some(255) {

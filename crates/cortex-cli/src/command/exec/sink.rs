@@ -10,6 +10,7 @@ use crate::args::Format;
 use crate::client::output::Channel;
 use crate::exit::Result;
 use crate::output;
+use crate::output::span;
 
 /// So much of each stream's end is kept for one document, in bytes.
 const KEPT_BYTES: usize = 8 * 1024 * 1024;
@@ -100,6 +101,41 @@ impl Sink {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Takes note of output that is left out, from one place of a stream to another.
+    ///
+    /// # Errors
+    /// It cannot be printed.
+    pub(crate) fn gap(
+        &mut self,
+        index: usize,
+        id: &str,
+        channel: Channel,
+        (from, to): (u64, u64),
+    ) -> Result<()> {
+        match self {
+            Sink::Raw => print_gap("", channel, (from, to)),
+            Sink::Prefixed(nodes) => match nodes.get_mut(index) {
+                Some(node) => {
+                    node.flush()?;
+                    print_gap(&node.prefix, channel, (from, to))
+                }
+                None => Ok(()),
+            },
+            Sink::Lines(nodes) => {
+                let line = json!({
+                    "type": "gap",
+                    "node": name_at(nodes, index),
+                    "task": id,
+                    "stream": channel.word(),
+                    "gap": { "from": from, "to": to },
+                });
+                output::write_stdout(format!("{line}\n").as_bytes())
+            }
+            // The document says it of the task.
+            Sink::Kept(_) => Ok(()),
         }
     }
 
@@ -208,6 +244,16 @@ pub(crate) fn print(channel: Channel, data: &[u8]) -> Result<()> {
         (false, Channel::Stdout) => output::write_stdout(data),
         (false, Channel::Stderr) => output::write_stderr(data),
     }
+}
+
+/// Says that output is left out. On standard error: what stands on standard output is the task's.
+///
+/// # Errors
+/// It cannot be printed.
+pub(crate) fn print_gap(prefix: &str, channel: Channel, (from, to): (u64, u64)) -> Result<()> {
+    let (size, stream) = (span::bytes(to.saturating_sub(from)), channel.word());
+    let line = format!("{prefix}[… {size} of {stream} left out …]\n");
+    output::write_stderr(line.as_bytes())
 }
 
 /// The node's name as it was typed; nothing where the hub chooses one.

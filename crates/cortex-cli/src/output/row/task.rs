@@ -32,7 +32,7 @@ impl Row for TaskInfo {
             span::bytes(output.stderr_bytes)
         );
         if output.dropped_bytes > 0 {
-            size.push_str(&format!(", {} dropped at the cap", span::bytes(output.dropped_bytes)));
+            size.push_str(&format!(", {} of them left out", span::bytes(output.dropped_bytes)));
         }
         let delivery = &self.delivery;
         let attempt = match delivery.attempts {

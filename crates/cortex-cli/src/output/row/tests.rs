@@ -176,7 +176,7 @@ fn task() -> TaskInfo {
         exit_code: Some(7),
         summary: Some("exited with 7\x1b[2J".into()),
         outcome: Some(json!({"kind": "exited", "code": 7})),
-        output: OutputInfo { stdout_bytes: 1536, stderr_bytes: 0, dropped_bytes: 10 },
+        output: OutputInfo { stdout_bytes: 1536, dropped_bytes: 10, ..OutputInfo::default() },
         stdout: None,
         stderr: None,
         created_at: "2026-11-22T11:59:00Z".into(),
@@ -213,7 +213,7 @@ fn tasks() {
     Node:       nod_01
     Attempt:    1 of up to 3
     Process:    4711
-    Output:     1.5 KiB stdout, 0 B stderr, 10 B dropped at the cap
+    Output:     1.5 KiB stdout, 0 B stderr, 10 B of them left out
     Created:    2026-11-22T11:59:00Z
     Started:    2026-11-22T11:59:01Z
     Ended:      2026-11-22T11:59:43Z

@@ -41,7 +41,7 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
         Happening::task(task(1), TaskEvent::Started { attempt: 2, pid: None }),
         Happening::task(
             task(1),
-            TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, dropped: 1 << 40 },
+            TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, from: 0, dropped: 0 },
         ),
     ];
     for by in [Some(user(3)), None] {

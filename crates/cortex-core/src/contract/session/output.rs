@@ -13,6 +13,7 @@ use crate::contract::promise::refused;
 use crate::contract::promise::refused_as;
 use crate::contract::promise::same;
 use crate::error::Kind;
+use crate::session::Entry;
 use crate::session::Happening;
 use crate::session::SessionStore;
 use crate::task::Stream;
@@ -74,7 +75,11 @@ async fn check_part(
     let rest = written.get(offset..).unwrap_or_default();
     let promise = format!("{stream:?} from byte {offset}, at most {limit}");
     same(&part.offset, &(offset as u64), &format!("{promise}: begins where asked for"));
-    same(&part.stored, &(written.len() as u64), &format!("{promise}: says how much is stored"));
+    same(
+        &part.totals.arrived(),
+        &(written.len() as u64),
+        &format!("{promise}: says how much is stored"),
+    );
     assert!(part.data.len() <= limit, "broken promise: {promise}: found {}", part.data.len());
     assert!(rest.starts_with(&part.data), "broken promise: {promise}: has the bytes from there");
     let is_empty = part.data.is_empty();
@@ -125,21 +130,56 @@ pub async fn output_has_no_gap(store: &dyn SessionStore) {
     same(&whole.as_slice(), &&b"abcdef"[..], "output goes on where it ended");
 }
 
-/// After output was dropped, no more of that stream is stored; the other stream goes on.
-pub async fn dropped_output_ends_its_stream(store: &dyn SessionStore) {
+/// Of what is left out nothing is read; the bytes before and behind it are, and keep their places.
+pub async fn both_ends_are_kept_of_what_is_cut(store: &dyn SessionStore) {
     let scene = Scene::open(store, 1).await;
     scene.run(1).await;
-    let event = TaskEvent::Truncated { attempt: 1, stream: Stream::Stdout, dropped: 4 };
-    let dropped = Happening::task(task(1), event);
-    scene.play(vec![output(1, Stream::Stdout, 0, "abc"), dropped]).await;
-    let promise = "after output was dropped, no more of its stream is stored";
-    for offset in [3, 7] {
-        let refusal = scene.append(vec![output(1, Stream::Stdout, offset, "def")]).await;
-        refused(refusal, Kind::Conflict, promise);
+    let (short, long) = (binary(100, 1), binary(300_000, 2));
+    let all = [&short[..], &long[..], b"behind"].concat();
+    let long_at = short.len() as u64;
+    let cut = |from, dropped| {
+        let event = TaskEvent::Truncated { attempt: 1, stream: Stream::Stdout, from, dropped };
+        Happening::task(task(1), event)
+    };
+    let put = |offset, data: &[u8]| output(1, Stream::Stdout, offset, data.to_vec());
+    scene.play(vec![put(0, &short), put(long_at, &long), cut(50, 10)]).await;
+    // What is left out grows at its end, in one append with what comes behind it.
+    scene.play(vec![cut(60, 200_000), put(long_at + 300_000, b"behind"), cut(200_060, 1)]).await;
+    let promise = "what is left out grows at its end, and only by what is stored";
+    for (from, dropped) in [(50, 1), (200_060, 1), (200_062, 1), (200_061, 100_046)] {
+        refused(scene.append(vec![cut(from, dropped)]).await, Kind::Conflict, promise);
     }
-    scene.play(vec![output(1, Stream::Stderr, 0, "oh")]).await;
-    let part = kept(store.output(task(1), Stream::Stdout, 0, 100).await, "output is read");
-    same(&(part.data.as_ref(), part.stored), &(&b"abc"[..], 3), promise);
+    let gap = 50..200_061;
+    let length = all.len();
+    for offset in [0, 49, 50, 51, 100, 200_060, 200_061, 200_062, 300_099, 300_100, length] {
+        let part = store.output(task(1), Stream::Stdout, offset as u64, 1 << 20).await;
+        let part = kept(part, "the output of a task is read");
+        let end = if offset < gap.end { gap.start.max(offset) } else { length };
+        let promise = format!("from byte {offset}, a part is before what is left out or behind it");
+        assert!(all[offset..end].starts_with(&part.data), "broken promise: {promise}");
+        same(&part.data.is_empty(), &(offset == end), &promise);
+        same(&part.totals.gap().map(|gap| (gap.from, gap.to)), &Some((50, 200_061)), &promise);
+        same(&part.totals.arrived(), &(length as u64), &promise);
+    }
+    let ends = [&all[..gap.start], &all[gap.end..]].concat();
+    assert!(
+        scene.whole_output(task(1), Stream::Stdout).await == ends,
+        "broken promise: both ends of what is cut are kept"
+    );
+    let log = scene.log().await;
+    let data = |entry: &Entry| match &entry.what {
+        Happening::Task { data, .. } => data.clone(),
+        _ => Bytes::new(),
+    };
+    let of = |wanted: u64| {
+        log.iter().find(|entry| {
+            matches!(&entry.what, Happening::Task { event: TaskEvent::Output { offset, .. }, .. }
+                if *offset == wanted)
+        })
+    };
+    same(&of(0).map(data), &Some(Bytes::new()), "an entry is read without what is left out of it");
+    let behind = of(long_at + 300_000).map(data);
+    same(&behind, &Some("behind".into()), "an entry behind what is left out has its output");
 }
 
 /// Output whose data is shorter or longer than its event says is refused; so is other data.
@@ -171,7 +211,7 @@ pub async fn where_nothing_is_stored_a_part_is_empty(store: &dyn SessionStore) {
     {
         let part = store.output(task(2), stream, offset, 100).await;
         let part = kept(part, "the output of a task is read");
-        let found = (part.offset, part.data.len(), part.stored);
+        let found = (part.offset, part.data.len(), part.totals.arrived());
         let promised = (offset, 0, stored);
         same(&found, &promised, "a part is empty where nothing is stored");
     }

@@ -167,18 +167,24 @@ impl<'a> Scene<'a> {
         Everything { session: self.session().await, log: self.log().await, tasks, output }
     }
 
-    /// All output of a stream, read part by part.
+    /// All stored output of a stream, read part by part.
     pub(super) async fn whole_output(&self, task: TaskId, stream: Stream) -> Vec<u8> {
-        let mut whole = Vec::new();
+        let (mut whole, mut offset) = (Vec::new(), 0);
         loop {
-            let part = self.store.output(task, stream, whole.len() as u64, 1 << 20).await;
+            let part = self.store.output(task, stream, offset, 1 << 20).await;
             let part = kept(part, "the output of a task is read");
-            same(&part.offset, &(whole.len() as u64), "a part begins where it was asked for");
-            if part.data.is_empty() {
-                same(&part.stored, &(whole.len() as u64), "all stored output can be read");
-                return whole;
-            }
+            same(&part.offset, &offset, "a part begins where it was asked for");
+            offset += part.data.len() as u64;
             whole.extend_from_slice(&part.data);
+            if part.data.is_empty() {
+                match part.totals.gap_at(offset) {
+                    Some(gap) => offset = gap.to,
+                    None => {
+                        same(&part.totals.arrived(), &offset, "all stored output can be read");
+                        return whole;
+                    }
+                }
+            }
         }
     }
 }

@@ -42,8 +42,9 @@ pub async fn a_task_moves_by_its_events(store: &dyn SessionStore) {
         stdout(0),
         stdout(2),
         TaskEvent::Output { attempt: 2, stream: Stream::Stderr, offset: 0, len: 0 },
-        TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, dropped: 5 },
-        TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, dropped: 7 },
+        TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, from: 1, dropped: 1 },
+        stdout(4),
+        TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, from: 2, dropped: 3 },
         TaskEvent::CancelRequested { by: Some(user(1)), reason: "enough".to_owned() },
         TaskEvent::ended(2, Outcome::Cancelled { processes: 2 }),
     ];
@@ -128,7 +129,8 @@ pub async fn attempts_fence_each_other(store: &dyn SessionStore) {
     scene.play(vec![submitted(1), assigned(1, 1, node(1))]).await;
     scene.play(vec![Happening::task(task(1), returned.clone()), assigned(1, 2, node(2))]).await;
     let before = scene.everything().await;
-    let truncated = TaskEvent::Truncated { attempt: 1, stream: Stream::Stdout, dropped: 1 };
+    let stream = Stream::Stdout;
+    let truncated = TaskEvent::Truncated { attempt: 1, stream, from: 0, dropped: 0 };
     let stale = [
         started(1, 1),
         output(1, Stream::Stdout, 0, "old"),

@@ -120,11 +120,7 @@ impl Socket {
         };
         loop {
             if !self.all && reader.behind() > MOST_BEHIND {
-                let again = match self.api.hub.join_terminal(&self.caller, self.task).await {
-                    Ok(attached) => draw(sink, attached).await,
-                    Err(error) => return End::Wrong(error.into()),
-                };
-                match again {
+                match self.draw_again(sink).await {
                     Ok(newer) => reader = newer,
                     Err(end) => return end,
                 }
@@ -132,6 +128,13 @@ impl Socket {
             let told = match timeout(KEEP_ALIVE, reader.next()).await {
                 Err(_) => send(sink, Message::Ping(Bytes::new())).await,
                 Ok(Ok(Some(TerminalStep::Output(data)))) => send(sink, Message::Binary(data)).await,
+                Ok(Ok(Some(TerminalStep::Cut))) => match self.draw_again(sink).await {
+                    Ok(newer) => {
+                        reader = newer;
+                        Some(())
+                    }
+                    Err(end) => return end,
+                },
                 Ok(Ok(Some(TerminalStep::Size(window)))) => {
                     let (cols, rows) = (window.cols(), window.rows());
                     say(sink, &TerminalEvent::Size { cols, rows }).await
@@ -147,6 +150,14 @@ impl Socket {
             if told.is_none() {
                 return End::Gone;
             }
+        }
+    }
+
+    /// Sends the screen as it is now, for a reader that cannot go on where it is.
+    async fn draw_again(&self, sink: &mut Sink) -> Result<TerminalReader, End> {
+        match self.api.hub.join_terminal(&self.caller, self.task).await {
+            Ok(attached) => draw(sink, attached).await,
+            Err(error) => Err(End::Wrong(error.into())),
         }
     }
 

@@ -269,9 +269,9 @@ impl FakeNode {
         self.report(task, vec![News::Started { pid: Some(7) }]).await;
     }
 
-    pub(super) async fn write(&mut self, task: &Task, offset: u64, data: &'static [u8]) {
+    pub(super) async fn write(&mut self, task: &Task, offset: u64, data: &[u8]) {
         self.stdout.update(data);
-        let news = News::Output { stream: Stream::Stdout, offset, data: Bytes::from_static(data) };
+        let news = News::Output { stream: Stream::Stdout, offset, data: Bytes::copy_from_slice(data) };
         self.report(task, vec![news]).await;
     }
 

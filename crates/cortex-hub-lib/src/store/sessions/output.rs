@@ -1,7 +1,9 @@
 //! Reading output, from rows and from files.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -10,6 +12,7 @@ use cortex_core::id::TaskId;
 use cortex_core::session::Entry;
 use cortex_core::session::Happening;
 use cortex_core::task::Stream;
+use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
 use sea_orm::ColumnTrait as _;
 use sea_orm::Condition;
@@ -19,6 +22,7 @@ use sea_orm::QueryFilter as _;
 use sea_orm::QueryOrder as _;
 use sea_orm::QuerySelect as _;
 
+use super::segments::Segments;
 use super::spill::Spills;
 use crate::store::column;
 use crate::store::entity::output_chunk;
@@ -45,16 +49,16 @@ pub(super) struct Span {
     pub(super) offset: u64,
 }
 
-/// Reads at most `limit` bytes from `span` on; `stored` is the stream's length.
+/// Reads at most `limit` bytes of a task's output from `span` on.
 pub(super) async fn read(
     reads: &DatabaseConnection,
     spills: &Spills,
+    task: &Task,
     span: Span,
     limit: usize,
-    stored: u64,
 ) -> Result<Bytes> {
-    let left = usize::try_from(stored.saturating_sub(span.offset)).unwrap_or(usize::MAX);
-    let limit = limit.min(LARGEST_PART).min(left);
+    let left = task.output.of(span.stream).readable(span.offset);
+    let limit = limit.min(LARGEST_PART).min(usize::try_from(left).unwrap_or(usize::MAX));
     if limit == 0 {
         return Ok(Bytes::new());
     }
@@ -64,18 +68,34 @@ pub(super) async fn read(
             return Ok(data);
         }
     }
-    let mut read = spills.read((span.task, span.stream), vec![(span.offset, limit)]).await?;
+    let (key, segments) = ((span.task, span.stream), Segments::of(&task.spec));
+    let mut read = spills.read(key, segments, vec![(span.offset, limit)]).await?;
     Ok(read.pop().unwrap_or_default())
 }
 
-/// Gives entries that were read from the log the output that belongs into them.
+/// The tasks whose output belongs into entries.
+pub(super) fn tasks_of(entries: &[Entry]) -> Vec<TaskId> {
+    let wanted: BTreeSet<_> =
+        entries.iter().filter_map(short_output).map(|(span, _)| span.task).collect();
+    wanted.into_iter().collect()
+}
+
+/// Gives entries that were read from the log the output that belongs into them and is not left out
+/// since; `tasks` has those of [`tasks_of`].
 pub(super) async fn fill(
     reads: &DatabaseConnection,
     spills: &Spills,
     entries: &mut [Entry],
+    tasks: &HashMap<TaskId, Arc<Task>>,
 ) -> Result<()> {
+    let kept_output = |entry: &Entry| {
+        short_output(entry).filter(|(span, len)| {
+            let totals = tasks.get(&span.task).map(|task| task.output.of(span.stream));
+            totals.is_some_and(|totals| totals.keeps(span.offset, *len as u64))
+        })
+    };
     let mut rows = HashMap::new();
-    let wanted: Vec<_> = entries.iter().filter_map(short_output).collect();
+    let wanted: Vec<_> = entries.iter().filter_map(kept_output).collect();
     let in_rows: Vec<_> =
         wanted.iter().filter(|(span, len)| is_inline(span.offset, *len)).collect();
     for spans in in_rows.chunks(QUERY_PIECES) {
@@ -95,14 +115,15 @@ pub(super) async fn fill(
         in_files.entry((span.task, span.stream)).or_default().push((span.offset, *len));
     }
     for (key, spans) in in_files {
-        let data = spills.read(key, spans.clone()).await?;
+        let Some(segments) = tasks.get(&key.0).map(|task| Segments::of(&task.spec)) else { continue };
+        let data = spills.read(key, segments, spans.clone()).await?;
         for ((offset, _), data) in spans.into_iter().zip(data) {
             let key = (column::blob(key.0), stream_number(key.1), column::count(offset));
             rows.insert(key, data);
         }
     }
     for entry in entries {
-        let Some((span, len)) = short_output(entry) else { continue };
+        let Some((span, len)) = kept_output(entry) else { continue };
         let key = (column::blob(span.task), stream_number(span.stream), column::count(span.offset));
         let found = rows.remove(&key).filter(|data| data.len() == len);
         let found = found.ok_or_else(|| unreadable("entry", "its output is missing"))?;

@@ -1,7 +1,8 @@
-//! Long output: one file for each stream of a task, written at the offsets of the stream.
+//! Long output: files for each stream of a task, cut as [`Segments`] says.
 //!
 //! Bytes are on the disk before the row that speaks of them is committed. What lies in a file
-//! beyond the task's stored total was never acknowledged, and is written over.
+//! beyond the task's stored total was never acknowledged, and is written over. A file goes after the
+//! row is committed that leaves all of it out.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -22,11 +23,14 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::id::TaskId;
 use cortex_core::session::Happening;
+use cortex_core::task::Gap;
 use cortex_core::task::Stream;
 use cortex_core::task::TaskEvent;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 
+use super::segments::Segments;
+use super::segments::file_of;
 use crate::store::writer::INLINE_STREAM;
 use crate::store::writer::is_inline;
 
@@ -34,7 +38,7 @@ use crate::store::writer::is_inline;
 const IDLE_TURNS: usize = 64;
 
 /// One stream of a task.
-type Key = (TaskId, Stream);
+pub(super) type Key = (TaskId, Stream);
 
 /// A stream's turn: whoever has it may write to its file.
 type Turn = tokio::sync::Mutex<()>;
@@ -56,6 +60,8 @@ pub(super) struct Turns {
 #[derive(Debug)]
 pub(super) struct Long {
     pieces: BTreeMap<Key, Vec<Piece>>,
+    /// How the tasks that it belongs to are cut, once that is known.
+    segments: BTreeMap<TaskId, Segments>,
 }
 
 #[derive(Debug)]
@@ -85,7 +91,7 @@ impl Spills {
         for key in pieces.keys() {
             held.insert(*key, self.turn(*key).lock_owned().await);
         }
-        Ok((Turns { held }, Long { pieces }))
+        Ok((Turns { held }, Long { pieces, segments: BTreeMap::new() }))
     }
 
     /// Writes long output and returns when it is on the disk; the turns stay held.
@@ -93,8 +99,9 @@ impl Spills {
         let directory = Arc::clone(&self.directory);
         // The turns go along, so that they stay held even if the caller is dropped meanwhile.
         let written = spawn_blocking(move || {
-            for ((task, stream), pieces) in &long.pieces {
-                write_pieces(&directory, *task, *stream, pieces)?;
+            for (key, pieces) in &long.pieces {
+                let Some(segments) = long.segments.get(&key.0) else { continue };
+                write_pieces(&directory, *key, *segments, pieces)?;
             }
             Ok(turns)
         });
@@ -103,13 +110,23 @@ impl Spills {
     }
 
     /// Reads the bytes of one stream at `spans` of offset and length.
-    pub(super) async fn read(&self, key: Key, spans: Vec<(u64, usize)>) -> Result<Vec<Bytes>> {
-        let path = file_of(&self.directory, key.0, key.1);
+    pub(super) async fn read(
+        &self,
+        key: Key,
+        segments: Segments,
+        spans: Vec<(u64, usize)>,
+    ) -> Result<Vec<Bytes>> {
+        let directory = Arc::clone(&self.directory);
         let read = spawn_blocking(move || {
-            let file = File::open(path)?;
+            let mut open = None;
             let read = |(offset, len)| {
                 let mut data = vec![0; len];
-                file.read_exact_at(&mut data, offset)?;
+                for part in segments.parts(offset, len) {
+                    let file = file(&mut open, part.index, || {
+                        File::open(file_of(&directory, key.0, key.1, part.index))
+                    })?;
+                    file.read_exact_at(&mut data[part.range], part.at)?;
+                }
                 Ok(Bytes::from(data))
             };
             spans.into_iter().map(read).collect()
@@ -120,6 +137,29 @@ impl Spills {
             let error = Error::new(ErrorKind::Internal, "read output", message).with_source(error);
             error.with_code("output_damaged")
         })
+    }
+
+    /// Removes the files of which nothing is stored any more, since the bytes from `from` on are
+    /// left out.
+    pub(super) async fn remove(&self, key: Key, segments: Segments, gap: Gap, from: u64) {
+        let emptied = segments.emptied(gap, from);
+        if emptied.is_empty() {
+            return;
+        }
+        let directory = Arc::clone(&self.directory);
+        let removed = spawn_blocking(move || {
+            for index in emptied {
+                let path = file_of(&directory, key.0, key.1, index);
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        tracing::warn!(path = %path.display(), %error, "output stays on the disk");
+                    }
+                    _ => {}
+                }
+            }
+        });
+        // A file that stays takes room and does no harm.
+        let _ = removed.await;
     }
 
     fn turn(&self, key: Key) -> Arc<Turn> {
@@ -144,7 +184,12 @@ impl Turns {
 }
 
 impl Long {
-    /// Whether this may be written to a stream of which `stored` bytes are acknowledged.
+    /// Says how a task's output is cut; of what nothing is said, nothing is written.
+    pub(super) fn cut(&mut self, task: TaskId, segments: Segments) {
+        self.segments.insert(task, segments);
+    }
+
+    /// Whether this may be written to a stream of which `stored` bytes have come.
     ///
     /// Nothing acknowledged is ever written over. A gap is left only for output that is short
     /// enough for the database and may be on its way to it; if it does not come, the writer
@@ -170,36 +215,53 @@ fn piece(what: &Happening) -> Option<(Key, Piece)> {
     is_long.then(|| ((*task, *stream), Piece { offset: *offset, data: data.clone() }))
 }
 
-fn file_of(directory: &Path, task: TaskId, stream: Stream) -> PathBuf {
-    let stream = match stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-    };
-    directory.join(format!("{task}.{stream}"))
-}
-
 fn write_pieces(
     directory: &Path,
-    task: TaskId,
-    stream: Stream,
+    (task, stream): Key,
+    segments: Segments,
     pieces: &[Piece],
 ) -> io::Result<()> {
-    let path = file_of(directory, task, stream);
+    let mut open = None;
+    for piece in pieces {
+        for part in segments.parts(piece.offset, piece.data.len()) {
+            if let Some((index, file)) = &open
+                && *index != part.index
+            {
+                File::sync_data(file)?;
+            }
+            let file = file(&mut open, part.index, || {
+                open_or_make(directory, &file_of(directory, task, stream, part.index))
+            })?;
+            file.write_all_at(&piece.data[part.range], part.at)?;
+        }
+    }
+    open.map_or(Ok(()), |(_, file)| file.sync_data())
+}
+
+/// The file of that index: the one that is open, or the one that `opens` opens.
+fn file(
+    open: &mut Option<(u64, File)>,
+    index: u64,
+    opens: impl FnOnce() -> io::Result<File>,
+) -> io::Result<&File> {
+    if open.as_ref().is_none_or(|(known, _)| *known != index) {
+        *open = Some((index, opens()?));
+    }
+    open.as_ref().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn open_or_make(directory: &Path, path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(options.write(true), 0o600);
-    let file = match options.open(&path) {
+    match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let file = options.create_new(true).open(&path)?;
+            let file = options.create_new(true).open(path)?;
             // The file's name must survive a crash as its bytes do.
             File::open(directory)?.sync_all()?;
-            file
+            Ok(file)
         }
-        opened => opened?,
-    };
-    for piece in pieces {
-        file.write_all_at(&piece.data, piece.offset)?;
+        opened => opened,
     }
-    file.sync_data()
 }
 
 fn write_error(error: io::Error) -> Error {

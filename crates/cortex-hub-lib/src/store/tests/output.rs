@@ -1,14 +1,21 @@
 //! Output across the border between rows and files.
 
 use cortex_core::ErrorKind;
+use cortex_core::id::TaskId;
 use cortex_core::session::Happening;
 use cortex_core::session::Seq;
+use cortex_core::task::Excess;
+use cortex_core::task::OutputCap;
 use cortex_core::task::Stream;
+use cortex_core::task::TaskEvent;
+use cortex_core::task::TaskSpec;
 use futures::future::join_all;
 
 use super::NOW;
+use super::Store;
 use super::append;
 use super::begin;
+use super::begun;
 use super::directory;
 use super::open;
 use super::pattern;
@@ -77,6 +84,54 @@ async fn only_the_first_bytes_of_a_stream_take_rows() {
 }
 
 #[tokio::test]
+async fn of_capped_output_both_ends_stay_and_the_files_between_them_go() {
+    const CAP: u64 = 1 << 20;
+    let directory = directory();
+    let (store, session) = with_session(&directory).await;
+    let mut spec = TaskSpec::argv(["true"]);
+    spec.output_cap = Some(OutputCap::of(CAP));
+    let id = TaskId::generate();
+    append(&store, session, begun(id, spec)).await;
+    let on_disk = || {
+        let files = std::fs::read_dir(directory.path().join("output")).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>()
+    };
+    let (cap, len) = (OutputCap::of(CAP), 300_000);
+    for number in 0..40 {
+        let offset = number * len as u64;
+        append(&store, session, vec![put_out(id, Stream::Stdout, offset, &pattern(offset, len))])
+            .await;
+        let output = task(&store, id).await.output;
+        if let Some(Excess { from, len }) = cap.excess(&output, Stream::Stdout) {
+            let (attempt, stream) = (1, Stream::Stdout);
+            let cut = TaskEvent::Truncated { attempt, stream, from, dropped: len };
+            append(&store, session, vec![Happening::task(id, cut)]).await;
+        }
+        assert!(on_disk() < CAP + 4 * 64 * 1024, "{} bytes after {number}", on_disk());
+    }
+    let length = 40 * len as u64;
+    let check = async |store: &Store| {
+        let (mut offset, mut read) = (0, 0);
+        while offset < length {
+            let part = store.sessions().output(id, Stream::Stdout, offset, 100_000).await.unwrap();
+            assert!(part.data == pattern(offset, part.data.len()), "at byte {offset}");
+            read += part.data.len() as u64;
+            offset += part.data.len() as u64;
+            if part.data.is_empty() {
+                offset = part.totals.gap_at(offset).expect("it is left out").to;
+            }
+        }
+        assert_eq!(read, CAP / 4 * 3);
+    };
+    check(&store).await;
+    let log = store.sessions().read(session, Seq(0), 1000).await.unwrap();
+    store.close().await.unwrap();
+    let store = open(&directory).await;
+    check(&store).await;
+    assert!(store.sessions().read(session, Seq(0), 1000).await.unwrap() == log);
+}
+
+#[tokio::test]
 async fn of_racing_long_parts_one_is_kept_and_nothing_is_mixed() {
     let directory = directory();
     let (store, session) = with_session(&directory).await;
@@ -96,7 +151,7 @@ async fn of_racing_long_parts_one_is_kept_and_nothing_is_mixed() {
             }
         }
         let part = store.sessions().output(id, Stream::Stdout, offset, len).await.unwrap();
-        assert_eq!((part.data.len(), part.stored), (len, offset + len as u64));
+        assert_eq!((part.data.len(), part.totals.arrived()), (len, offset + len as u64));
         assert!(part.data.iter().all(|byte| Some(*byte) == winner));
     }
 }
