@@ -122,6 +122,11 @@ impl Dispatch {
         self.open.load_of(node)
     }
 
+    /// How many tasks wait for a node.
+    pub(crate) fn queued(&self) -> usize {
+        self.open.queue(|queue| queue.len())
+    }
+
     /// The node's stream ended at `now`: its tasks wait for it for the grace time.
     pub(crate) fn node_left(&self, node: NodeId, now: Timestamp) {
         self.open.await_node(node, now + self.limits.node_grace());
@@ -180,7 +185,7 @@ impl Dispatch {
     }
 
     fn count_open(&self) {
-        let (open, queued) = (self.open.len(), self.open.queue(|queue| queue.len()));
+        let (open, queued) = (self.open.len(), self.queued());
         self.metrics.tasks_open.set(i64::try_from(open).unwrap_or(i64::MAX));
         self.metrics.tasks_queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
     }

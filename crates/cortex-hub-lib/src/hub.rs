@@ -64,6 +64,7 @@ pub use tasks::TaskDraft;
 pub use terminal::Attached;
 pub use terminal::TerminalReader;
 pub use terminal::TerminalStep;
+pub use waiting::PoolState;
 pub use waiting::Waiting;
 
 use crate::accounts::Accounts;

@@ -110,7 +110,7 @@ async fn take(hub: &Hub, link: &Link, up: Up) -> Result<(), String> {
     match up {
         Up::Inventory(known) => hub.dispatch().reconcile(node.id, &known).await,
         Up::Reports(reports) => {
-            let acks = hub.dispatch().settle(&node, reports).await?;
+            let acks = hub.dispatch().settle(link, reports).await?;
             crash_point!("hub::reports-stored");
             if !acks.is_empty() {
                 tell(link, Down::Acks(acks)).await?;

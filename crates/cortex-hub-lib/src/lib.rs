@@ -62,6 +62,7 @@ pub use hub::Keyboard;
 pub use hub::LogReader;
 pub use hub::OutputCursor;
 pub use hub::OutputFollower;
+pub use hub::PoolState;
 pub use hub::ReceiptPart;
 pub use hub::ReceiptReader;
 pub use hub::TaskDraft;

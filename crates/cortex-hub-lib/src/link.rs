@@ -24,6 +24,7 @@ use cortex_core::report::Report;
 use cortex_core::task::Input;
 use cortex_core::task::Task;
 use cortex_core::timestamp::Timestamp;
+use ed25519_dalek::VerifyingKey;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -145,6 +146,8 @@ pub(crate) struct Link {
     pub(crate) epoch: u64,
     /// The run of the node's process.
     pub(crate) boot: BootId,
+    /// The identity key with which it was opened; nothing where it is none.
+    pub(crate) key: Option<VerifyingKey>,
     /// Cancelled when the stream is to end or has ended.
     pub(crate) closed: CancellationToken,
     reason: OnceLock<CloseReason>,
@@ -182,6 +185,7 @@ impl Link {
         let link = Self {
             epoch: node.presence.epoch,
             boot,
+            key: VerifyingKey::from_bytes(&node.identity).ok(),
             closed: CancellationToken::new(),
             reason: OnceLock::new(),
             adopted: AtomicU64::new(0),

@@ -69,7 +69,7 @@ pub(crate) struct RunArgs {
     help_template = HELP,
     before_help = "\
 Examples:
-  cortex-cli node drain build-1 && ssh build-1 reboot
+  cortex-cli node drain build-1
   cortex-cli node drain build-1 --timeout 10m
 
 The node stays cordoned afterwards: cortex-cli node uncordon NODE. If this program is

@@ -61,6 +61,27 @@ impl Delivery {
 }
 
 impl TaskSpec {
+    /// Sets the priority among its user's tasks: the higher, the sooner.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.delivery.priority = priority;
+        self
+    }
+
+    /// Sets when the task ends if it has not ended before, whether it waits or runs.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Timestamp) -> Self {
+        self.delivery.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets how many attempts the task may have, should its nodes be lost: it may run twice then.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u8) -> Self {
+        self.delivery.attempts = attempts;
+        self
+    }
+
     /// How long the task may run if it starts at `now`: its time limit, or what is left until its
     /// deadline if that is less.
     #[must_use]

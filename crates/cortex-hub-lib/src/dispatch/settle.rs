@@ -9,7 +9,6 @@ use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
-use cortex_core::node::Node;
 use cortex_core::receipt;
 use cortex_core::receipt::EndingKind;
 use cortex_core::receipt::Fault;
@@ -31,6 +30,7 @@ use cortex_core::timestamp::Timestamp;
 use super::Dispatch;
 use crate::clock;
 use crate::feed::MOST_AHEAD;
+use crate::link::Link;
 
 /// After so many signatures, others get a turn: one takes some 40 µs.
 const VERIFIED_AT_ONCE: usize = 8;
@@ -230,11 +230,15 @@ fn end_of(task: &Task, outcome: Outcome, receipt: Option<Arc<receipt::Signed>>) 
 }
 
 /// Verifies the signatures of all receipts of a batch; this is what takes time.
-async fn verify(node: &Node, reports: &[Report]) -> Result<(), String> {
+async fn verify(link: &Link, reports: &[Report]) -> Result<(), String> {
     let mut verified = 0;
+    let verify = |receipt: &receipt::Signed| match &link.key {
+        Some(key) => receipt.verify_by(key),
+        None => Err(Fault::BadSignature),
+    };
     for report in reports {
         let News::Ended { receipt, .. } = &report.news else { continue };
-        receipt.verify(&node.identity).map_err(|fault| format!("{}: {fault}", report.task))?;
+        verify(receipt).map_err(|fault| format!("{}: {fault}", report.task))?;
         verified += 1;
         if verified % VERIFIED_AT_ONCE == 0 {
             tokio::task::yield_now().await;
@@ -271,11 +275,11 @@ impl Dispatch {
     /// followed it was taken.
     pub(crate) async fn settle(
         &self,
-        node: &Node,
+        link: &Link,
         reports: Vec<Report>,
     ) -> Result<Vec<Ack>, String> {
-        verify(node, &reports).await?;
-        let (node, hub) = (node.id, self.hub);
+        verify(link, &reports).await?;
+        let (node, hub) = (link.node().id, self.hub);
         let find = |task| self.open.task(task);
         let decision = decide((hub, node), reports, find, self.limits.output_cap(), clock::now());
         self.metrics.reports_repeated.inc_by(decision.repeated);

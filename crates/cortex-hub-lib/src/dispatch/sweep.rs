@@ -72,14 +72,20 @@ impl Dispatch {
         }
     }
 
-    /// Shows how many slots there are, and how many are taken.
-    fn count_slots(&self) {
-        let (mut slots, mut taken) = (0_u64, 0_u64);
+    /// How many slots the nodes have that are there, and how many are taken or kept.
+    pub(crate) fn slots(&self) -> (u64, u64) {
+        let (mut slots, mut taken) = (0, 0);
         for link in self.links.all().into_iter().filter(|link| link.is_live()) {
             let node = link.node();
             slots += u64::from(node.slots());
             taken += u64::from(self.open.load_of(node.id));
         }
+        (slots, taken)
+    }
+
+    /// Shows how many slots there are, and how many are taken.
+    fn count_slots(&self) {
+        let (slots, taken) = self.slots();
         self.metrics.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
         self.metrics.slots_taken.set(i64::try_from(taken).unwrap_or(i64::MAX));
     }

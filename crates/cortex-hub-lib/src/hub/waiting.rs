@@ -20,7 +20,26 @@ pub struct Waiting {
     pub message: String,
 }
 
+/// What nodes have room for, and what waits for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PoolState {
+    /// Tasks that wait for a node.
+    pub queued: usize,
+    /// Slots of the nodes that are online.
+    pub slots: u64,
+    /// Those of them that are taken, or kept for a task on its way.
+    pub taken: u64,
+}
+
 impl Hub {
+    /// What nodes have room for now, and what waits for them, of all users.
+    #[must_use]
+    pub fn pool(&self) -> PoolState {
+        let (slots, taken) = self.inner.dispatch.slots();
+        PoolState { queued: self.inner.dispatch.queued(), slots, taken }
+    }
+
     /// Says what a task waits for; nothing where it is not queued.
     ///
     /// # Errors
