@@ -9,7 +9,10 @@
 //! every state; from an end it never moves again.
 
 mod event;
+mod file;
 mod outcome;
+mod progress;
+mod signal;
 mod spec;
 mod state;
 mod target;
@@ -22,7 +25,14 @@ use serde::Deserialize;
 use serde::Serialize;
 
 pub use event::TaskEvent;
+pub use file::InputFile;
+pub use file::MAX_FILE_BYTES;
+pub use file::MAX_FILES;
 pub use outcome::Outcome;
+pub use progress::MAX_PROGRESS_BYTES;
+pub use progress::Progress;
+pub use signal::Signal;
+pub use signal::UnknownSignal;
 pub use spec::MAX_ARG_BYTES;
 pub use spec::MAX_STDIN_BYTES;
 pub use spec::ShellWork;
@@ -72,6 +82,9 @@ pub struct Task {
     pub pid: Option<u32>,
     /// Bytes put out so far.
     pub output: OutputTotals,
+    /// How far it has come, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// When it was submitted.
@@ -136,6 +149,7 @@ impl Task {
             node: None,
             pid: None,
             output: OutputTotals::default(),
+            progress: None,
             outcome: None,
             created_at: now,
             started_at: None,
@@ -166,6 +180,13 @@ impl Task {
                 // The number comes from outside, so it may be as high as it can be.
                 *dropped_before = dropped_before.saturating_add(*dropped);
             }
+            TaskEvent::Progress { attempt, progress } => {
+                self.expect_attempt(*attempt)?;
+                if !matches!(self.state, State::Running | State::Cancelling) {
+                    return Err(self.misfit("progress"));
+                }
+                self.progress = Some(progress.clone());
+            }
             TaskEvent::CancelRequested { .. } => {
                 if self.state == State::Cancelling {
                     return Err(self.misfit("cancel"));
@@ -191,6 +212,7 @@ impl Task {
             return Err(TransitionError::Attempt { found: attempt, current: self.attempt });
         }
         self.state = State::Assigned;
+        self.progress = None;
         self.attempt = attempt;
         self.node = Some(node);
         Ok(())

@@ -8,8 +8,10 @@ mod access;
 mod cancel;
 mod input;
 mod open;
+mod pulse;
 mod reconcile;
 mod settle;
+mod skill_input;
 mod submit;
 mod sweep;
 
@@ -21,6 +23,7 @@ use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
+use cortex_core::id::UserId;
 use cortex_core::registry::NodeRegistry;
 use cortex_core::session::Appended;
 use cortex_core::session::Happening;
@@ -31,6 +34,7 @@ use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
 use cortex_core::timestamp::Timestamp;
 
+pub(crate) use pulse::Beats;
 pub(crate) use submit::Submission;
 
 use crate::accounts::Accounts;
@@ -38,6 +42,7 @@ use crate::clock;
 use crate::config::Limits;
 use crate::dispatch::input::Inputs;
 use crate::dispatch::open::Open;
+use crate::dispatch::pulse::Pulse;
 use crate::feed::Change;
 use crate::feed::Feed;
 use crate::feed::TaskTopic;
@@ -57,6 +62,7 @@ pub(crate) struct Dispatch {
     limits: Limits,
     open: Open,
     inputs: Inputs,
+    pulse: Pulse,
 }
 
 impl Dispatch {
@@ -73,9 +79,20 @@ impl Dispatch {
         limits: Limits,
     ) -> Result<Self> {
         let open = Open::default();
-        let inputs = Inputs::default();
-        let dispatch =
-            Self { hub, store, registry, accounts, links, feed, metrics, limits, open, inputs };
+        let (inputs, pulse) = (Inputs::default(), Pulse::default());
+        let dispatch = Self {
+            hub,
+            store,
+            registry,
+            accounts,
+            links,
+            feed,
+            metrics,
+            limits,
+            open,
+            inputs,
+            pulse,
+        };
         let deadline = clock::now() + dispatch.limits.restart_grace();
         for task in dispatch.store.tasks(TaskFilter::open()).await? {
             if let Some(node) = task.node {
@@ -100,6 +117,16 @@ impl Dispatch {
     /// How many tasks a node has.
     pub(crate) fn load_of(&self, node: NodeId) -> u32 {
         self.open.load_of(node)
+    }
+
+    /// All tasks that have not ended.
+    pub(crate) fn open_tasks(&self) -> Vec<Arc<Task>> {
+        self.open.all()
+    }
+
+    /// What happened in the last `span` seconds to a user's tasks, or to all.
+    pub(crate) fn beats(&self, of: Option<UserId>, span: usize, now: Timestamp) -> Beats {
+        self.pulse.sum(of, span, now)
     }
 
     /// The node's stream ended at `now`: its tasks wait for it for the grace time.
@@ -127,15 +154,13 @@ impl Dispatch {
                 self.tell_output(*task, event, data);
             }
         }
+        self.pulse.note(appended, clock::now());
         self.feed.publish(session, &appended.entries);
         for task in &appended.tasks {
             self.open.update(task);
             if task.state.is_end() {
                 self.inputs.forget(task.id);
-                self.metrics.tasks_ended.inc();
-                if let Some(ended) = task.ended_at {
-                    self.metrics.task_seconds.observe(ended.since(task.created_at).as_secs_f64());
-                }
+                self.metrics.task_ended(task);
             }
             if self.feed.is_watched() {
                 self.feed.announce(Change::Task(task.clone()));

@@ -15,6 +15,7 @@ mod leftover;
 mod measure;
 mod place;
 mod witness;
+mod workdir;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -133,6 +134,7 @@ impl Runner {
         max_tasks: u32,
     ) -> Result<Self> {
         let (journal, recovered) = Journal::open(identity.dir())?;
+        workdir::remove_leftovers(identity.dir());
         let witness = Witness::new(authority.hub, authority.node, identity.key());
         for Recovered { key, entry } in recovered {
             leftover::end(&entry);
@@ -292,8 +294,8 @@ impl Runner {
         let Some(handle) = self.attempts.get(&key) else { return };
         match handle.input.offer(number, input) {
             Offer::Taken => {}
-            // Its acknowledgement was lost with an earlier stream.
-            Offer::Known { given } => self.floor.outbox.input_given(key, given),
+            // It was a signal, or its acknowledgement was lost with an earlier stream.
+            Offer::Given(number) => self.floor.outbox.input_given(key, number),
             Offer::Full => {
                 tracing::warn!(task = %key.task, "the hub sends more input than was agreed");
             }

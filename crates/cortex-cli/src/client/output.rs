@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use cortex_core::ErrorKind;
 use cortex_proto::json::OutputEvent;
+use cortex_proto::json::ProgressInfo;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::Text;
 
@@ -39,6 +40,8 @@ pub(crate) enum Follow {
         /// What; never empty.
         data: Bytes,
     },
+    /// It says how far it has come.
+    Progress(ProgressInfo),
     /// It has ended; nothing comes after.
     End(Box<TaskInfo>),
     /// The connection was lost; reading goes on with a new one.
@@ -109,6 +112,7 @@ impl OutputReader {
                         return Ok(output);
                     }
                 }
+                "progress" => return Ok(Follow::Progress(parse(&event)?)),
                 "end" => return Ok(Follow::End(Box::new(parse(&event)?))),
                 // What later hubs may add.
                 _ => {}

@@ -2,6 +2,7 @@
 //! the work when they are killed, frozen, or given bad input.
 
 mod identity;
+mod control;
 mod input;
 mod kill;
 mod presence;

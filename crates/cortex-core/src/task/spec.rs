@@ -7,7 +7,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::InputFile;
+use super::MAX_FILE_BYTES;
+use super::MAX_FILES;
 use super::Target;
+use super::file;
 use super::target::MAX_NAMED_NODES;
 use crate::id::NodeId;
 
@@ -58,6 +62,9 @@ pub enum Work {
         name: String,
         /// Its input; the node checks it against the skill's schema.
         input: serde_json::Value,
+        /// Files that come with the call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<InputFile>,
     },
 }
 
@@ -129,6 +136,17 @@ pub enum SpecError {
     /// The nodes in order of preference are none, too many, or one of them twice.
     #[error("name 1 to {MAX_NAMED_NODES} nodes in order of preference, each once")]
     Nodes,
+    /// A file's name is none, or there twice.
+    #[error("{0:?} is no name of a file: one part of a path, each once")]
+    FileName(String),
+    /// There are too many files, or too much in them.
+    #[error("{count} files with {bytes} bytes, at most {MAX_FILES} with {MAX_FILE_BYTES} can come")]
+    Files {
+        /// How many there are.
+        count: usize,
+        /// How many bytes they have together.
+        bytes: usize,
+    },
     /// A skill's name is empty or too long.
     #[error("a skill's name has 1 to 64 characters")]
     Skill,
@@ -151,7 +169,7 @@ impl TaskSpec {
     /// A spec that calls a skill.
     #[must_use]
     pub fn skill(name: impl Into<String>, input: serde_json::Value) -> Self {
-        Self::new(Work::Skill { name: name.into(), input })
+        Self::new(Work::Skill { name: name.into(), input, files: Vec::new() })
     }
 
     /// Sends the task to one node.
@@ -183,6 +201,12 @@ impl TaskSpec {
         matches!(&self.work, Work::Shell(work) if work.open_stdin || work.terminal.is_some())
     }
 
+    /// Whether it is a program, which can be sent signals.
+    #[must_use]
+    pub fn takes_signals(&self) -> bool {
+        matches!(self.work, Work::Shell(_))
+    }
+
     /// Checks everything that can be checked without knowing the node.
     ///
     /// # Errors
@@ -196,7 +220,7 @@ impl TaskSpec {
         match &self.work {
             Work::Shell(shell) => shell.check(),
             Work::Skill { name, .. } if name.is_empty() || name.len() > 64 => Err(SpecError::Skill),
-            Work::Skill { .. } => Ok(()),
+            Work::Skill { files, .. } => file::check(files),
         }
     }
 }

@@ -61,6 +61,7 @@ impl Dispatch {
                 .with_hint("make a new one: cortex-cli session create"));
         }
         self.check_quota(by.user)?;
+        self.check_skill_input(session, &spec).await?;
         let candidates = self.candidates(session, &spec.target, &by).await?;
         let node = match placement::choose(id, &spec, &candidates) {
             Ok(node) => Some(node),

@@ -17,6 +17,7 @@ use cortex_proto::json::Text;
 use serde::Deserialize;
 
 use super::Api;
+use super::convert::progress_info;
 use super::convert::task_info;
 use super::edge::RequestId;
 use super::entry::stream_word;
@@ -63,8 +64,8 @@ pub(super) struct Octets(Vec<u8>);
 ///
 /// Bytes come with `X-Cortex-Offset` (where they begin), `X-Cortex-Stored` (how many are stored) and
 /// `X-Cortex-Ended` (`true` if none will follow these). As events (`Accept: text/event-stream`):
-/// `output` with its bytes and the `id` `<stdout>-<stderr>` to resume after it, then `end` with the
-/// task.
+/// `output` with its bytes and the `id` `<stdout>-<stderr>` to resume after it, `progress` when the task
+/// says how far it has come, then `end` with the task.
 #[utoipa::path(
     get, path = "/api/tasks/{id}/output", operation_id = "read_task_output", tag = "tasks",
     params(
@@ -109,6 +110,10 @@ pub(super) fn follow(
         match follower.next().await {
             Ok(Some(Follow::Output { stream, offset, data, cursor })) => {
                 let bytes = output_event(stream, offset, &data, cursor);
+                Some((bytes, (Some(follower), request)))
+            }
+            Ok(Some(Follow::Progress(progress))) => {
+                let bytes = sse::event("progress", None, &progress_info(&progress));
                 Some((bytes, (Some(follower), request)))
             }
             Ok(Some(Follow::Ended(task))) => {

@@ -7,6 +7,7 @@ use cortex_core::Result;
 use cortex_core::id::TaskId;
 use cortex_core::task::Outcome;
 use cortex_core::task::OutputTotals;
+use cortex_core::task::Progress;
 use cortex_core::task::Task;
 use cortex_core::task::TaskSpec;
 use sea_orm::ColumnTrait as _;
@@ -36,6 +37,8 @@ struct Life {
     pid: Option<u32>,
     output: OutputTotals,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     started_at: Option<i64>,
@@ -49,6 +52,7 @@ pub(super) fn life(task: &Task) -> Vec<u8> {
         attempt: task.attempt,
         pid: task.pid,
         output: task.output,
+        progress: task.progress.clone(),
         outcome: task.outcome.clone(),
         started_at: column::millis(task.started_at),
         ended_at: column::millis(task.ended_at),
@@ -106,6 +110,7 @@ fn to_task(row: &task::Model, spec: &[u8]) -> Result<Task> {
         node: row.node_id.as_deref().map(column::id).transpose()?,
         pid: life.pid,
         output: life.output,
+        progress: life.progress,
         outcome: life.outcome,
         created_at: cortex_core::timestamp::Timestamp::from_millis(row.created_at),
         started_at: column::time(life.started_at),

@@ -33,7 +33,7 @@ const PUT_RIGHT: &[u8] = b"\x1b7\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b
 
 /// What happens here.
 #[derive(Debug)]
-pub(super) enum Here {
+pub(in crate::command) enum Here {
     /// Keys were typed.
     Keys(Vec<u8>),
     /// The terminal has another size.
@@ -44,7 +44,7 @@ pub(super) enum Here {
 
 /// The user's terminal in raw mode, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Local {
+pub(in crate::command) struct Local {
     keys: AsyncFd<File>,
     /// The settings to go back to.
     before: Termios,
@@ -57,7 +57,7 @@ impl Local {
     ///
     /// # Errors
     /// The system does not let it.
-    pub(super) fn begin() -> Result<Self> {
+    pub(in crate::command) fn begin() -> Result<Self> {
         let unusable = |error: io::Error| {
             Failure::new(ErrorKind::Internal, format!("cannot use this terminal: {error}"))
         };
@@ -82,7 +82,7 @@ impl Local {
     ///
     /// # Cancel safety
     /// Nothing is lost where the future is dropped.
-    pub(super) async fn next(&mut self, wants_keys: bool) -> Here {
+    pub(in crate::command) async fn next(&mut self, wants_keys: bool) -> Here {
         let [hangup, terminate, interrupt] = &mut self.ended;
         tokio::select! {
             keys = read(&self.keys), if wants_keys => keys.map_or(Here::Ended, Here::Keys),
@@ -94,13 +94,13 @@ impl Local {
     }
 
     /// Undoes what the program on the node did to the terminal.
-    pub(super) fn put_right(&self) {
+    pub(in crate::command) fn put_right(&self) {
         // Nothing else can be tried.
         let _ = output::write_stdout(PUT_RIGHT);
     }
 
     /// Says something on a line of its own.
-    pub(super) fn say(&self, text: &str) {
+    pub(in crate::command) fn say(&self, text: &str) {
         let lines = text.lines().map(|line| format!("\r\n[{line}]")).collect::<String>();
         // Nobody to tell that nobody listens.
         let _ = output::write_stderr(format!("{lines}\r\n").as_bytes());
@@ -133,7 +133,7 @@ async fn read(keys: &AsyncFd<File>) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Standard input or output is none.
-pub(super) fn check() -> Result<()> {
+pub(in crate::command) fn check() -> Result<()> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return Ok(());
     }
@@ -143,7 +143,7 @@ pub(super) fn check() -> Result<()> {
 }
 
 /// The user's terminal as one to ask for; 80 by 24 where its size is not known.
-pub(super) fn draft() -> TerminalDraft {
+pub(in crate::command) fn draft() -> TerminalDraft {
     let (cols, rows) = size().unwrap_or((80, 24));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     let term = std::env::var("TERM").ok();
@@ -153,7 +153,7 @@ pub(super) fn draft() -> TerminalDraft {
 }
 
 /// The size of the user's terminal, in what a hub takes.
-pub(super) fn size() -> Option<(u16, u16)> {
+pub(in crate::command) fn size() -> Option<(u16, u16)> {
     let size = termios::tcgetwinsize(io::stdout()).ok()?;
     let most = cortex_core::task::MAX_SIDE;
     let is_known = size.ws_col > 0 && size.ws_row > 0;

@@ -1,6 +1,7 @@
 //! Rows of tasks.
 
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::ProgressInfo;
 use cortex_proto::json::TaskInfo;
 
 use crate::output::span;
@@ -34,7 +35,7 @@ impl Row for TaskInfo {
         if output.dropped_bytes > 0 {
             size.push_str(&format!(", {} dropped at the cap", span::bytes(output.dropped_bytes)));
         }
-        vec![
+        let mut details = vec![
             ("Id", Cell::plain(&self.id)),
             ("Session", Cell::plain(&self.session)),
             ("By", Cell::plain(&self.by)),
@@ -50,7 +51,11 @@ impl Row for TaskInfo {
             ("Started", Cell::maybe(self.started_at.as_ref())),
             ("Ended", Cell::maybe(self.ended_at.as_ref())),
             ("Time", Cell::maybe(duration(self, now))),
-        ]
+        ];
+        if let Some(far) = &self.progress {
+            details.push(("Progress", Cell::plain(progress(far))));
+        }
+        details
     }
 
     fn key(&self) -> &str {
@@ -67,6 +72,16 @@ fn state_cell(state: &str) -> Cell {
         _ => Tone::Plain,
     };
     Cell::new(state, tone)
+}
+
+/// How far it has come, on one line.
+pub(crate) fn progress(progress: &ProgressInfo) -> String {
+    let ProgressInfo { done, total, percent, message } = progress;
+    let far = match (percent, total) {
+        (Some(percent), Some(total)) => format!("{percent} % ({done} of {total})"),
+        _ => done.to_string(),
+    };
+    if message.is_empty() { far } else { format!("{far} {message}") }
 }
 
 /// How long it ran, or runs until now.
