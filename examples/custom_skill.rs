@@ -14,8 +14,11 @@ use cortex_core::id::UserId;
 use cortex_core::skill::Invocation;
 use cortex_core::skill::SkillError;
 use cortex_core::skill::TypedSkill;
+use cortex_core::task::InputFile;
 use cortex_core::task::Outcome;
+use cortex_core::task::Progress;
 use cortex_core::task::TaskSpec;
+use cortex_core::task::Work;
 use cortex_hub_lib::Hub;
 use cortex_hub_lib::HubBuilder;
 use cortex_hub_lib::InviteDraft;
@@ -31,16 +34,32 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 struct Median;
 
+/// What it takes; `cortex-cli skill show median` prints these comments.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Numbers {
+    /// Some numbers. More of them may come in files, one a line.
+    #[serde(default)]
+    numbers: Vec<f64>,
+}
+
 #[async_trait::async_trait]
 impl TypedSkill for Median {
     const NAME: &'static str = "median";
     const SUMMARY: &'static str = "Finds the middle one of some numbers.";
-    type Input = Vec<f64>;
+    type Input = Numbers;
     type Output = f64;
 
-    async fn run(&self, call: &Invocation, mut numbers: Vec<f64>) -> Result<f64, SkillError> {
+    async fn run(&self, call: &Invocation, input: Numbers) -> Result<f64, SkillError> {
+        let mut numbers = input.numbers;
+        for file in call.workdir().await?.files {
+            for line in std::fs::read_to_string(file)?.lines() {
+                numbers.push(line.trim().parse().map_err(SkillError::new)?);
+            }
+        }
         call.line(format!("sorting {} numbers", numbers.len())).await;
+        call.progress(Progress::share(0.5, "sorting"));
         numbers.sort_by(f64::total_cmp);
+        call.progress(Progress::share(1.0, "sorted"));
         let middle = numbers.get(numbers.len() / 2).copied();
         middle.ok_or_else(|| SkillError::new("of no numbers, none is in the middle"))
     }
@@ -77,9 +96,16 @@ async fn call_on_a_node(hub: Hub, dir: &Path) -> anyhow::Result<()> {
         node.wait_online().await?;
         let session = hub.create_session(&who, None, &["lab".to_owned()]).await?;
         let assistant = TaskAssistant::new(hub, who, session.id);
-        let spec = TaskSpec::skill("median", json!([3.5, 1.0, 2.25]));
+        let spec = TaskSpec::new(Work::Skill {
+            name: "median".to_owned(),
+            input: json!({"numbers": [3.5, 1.0]}),
+            files: vec![InputFile { name: "more.txt".to_owned(), data: "2.25\n".into() }],
+        });
         let done = assistant.dispatch_single("lab", spec).await?;
         print!("{}", String::from_utf8_lossy(&done.stdout));
+        if let Some(progress) = &done.task.progress {
+            println!("{progress}");
+        }
         match &done.task.outcome {
             Some(Outcome::Returned { value }) => println!("the median is {value}"),
             other => anyhow::bail!("the task ended otherwise: {other:?}"),

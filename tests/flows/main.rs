@@ -16,5 +16,7 @@ mod restart;
 mod revocation;
 mod rotation;
 mod sandbox;
+mod signals;
+mod skills;
 mod tasks;
 mod terminals;

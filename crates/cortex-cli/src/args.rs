@@ -10,7 +10,9 @@ pub(crate) mod node;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod shell;
+pub(crate) mod skill;
 pub(crate) mod task;
+pub(crate) mod top;
 pub(crate) mod trust;
 pub(crate) mod value;
 
@@ -145,9 +147,14 @@ pub(crate) enum Command {
     /// Look at tasks, wait for them, cancel them.
     #[command(subcommand)]
     Task(task::TaskCommand),
+    /// See what nodes can do besides running programs, and call it.
+    #[command(subcommand)]
+    Skill(skill::SkillCommand),
     /// Group nodes for a conversation.
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Watch nodes, tasks and rates live.
+    Top(top::TopArgs),
     /// Print what happened, or what happens.
     Events(task::EventsArgs),
     /// See who did what; export and verify it.

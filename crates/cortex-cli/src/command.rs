@@ -16,8 +16,10 @@ pub(crate) mod serve;
 mod session;
 pub(crate) mod setup;
 mod shell;
+mod skill;
 mod task;
 mod token;
+mod top;
 mod trust;
 mod user;
 
@@ -42,7 +44,9 @@ pub(crate) async fn run(program: &Program, command: Command) -> Result<Exit> {
         Command::Attach(args) => shell::attach(program, args).await,
         Command::Explain(args) => explain::run(program, args).await,
         Command::Task(command) => task::run(program, command).await,
+        Command::Skill(command) => skill::run(program, command).await,
         Command::Session(command) => session::run(program, command).await,
+        Command::Top(args) => top::run(program, args).await,
         Command::Events(args) => event::run(program, args).await,
         Command::Audit(command) => audit::run(program, command).await,
         Command::User(command) => user::run(program, command).await,

@@ -22,6 +22,7 @@ use crate::args::Globals;
 use crate::exit::Failure;
 use crate::exit::Result;
 use crate::output::style::Tone;
+use crate::output::table::Cell;
 use crate::output::table::Row;
 
 /// The two streams that a command prints to, and how it prints.
@@ -56,6 +57,16 @@ impl Output {
         matches!(self.format, Format::Json | Format::Jsonl)
     }
 
+    /// Whether standard output shows colours.
+    pub(crate) fn has_colors(&self) -> bool {
+        self.stdout_colors
+    }
+
+    /// Whether messages are wanted besides errors.
+    pub(crate) fn is_chatty(&self) -> bool {
+        !self.is_quiet && !self.is_json()
+    }
+
     /// Prints a list.
     ///
     /// # Errors
@@ -72,6 +83,22 @@ impl Output {
             Format::Table => table::render(&page.items, now(), self.stdout_colors),
         };
         write_stdout(text.as_bytes())
+    }
+
+    /// Prints rows as a table, whatever the format.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(crate) fn rows<T: Row>(&self, items: &[T]) -> Result<()> {
+        write_stdout(table::render(items, now(), self.stdout_colors).as_bytes())
+    }
+
+    /// Prints pairs of title and text, whatever the format.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(crate) fn details(&self, details: &[(&'static str, Cell)]) -> Result<()> {
+        write_stdout(table::render_details(details, self.stdout_colors).as_bytes())
     }
 
     /// Prints one thing.

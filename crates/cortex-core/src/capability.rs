@@ -5,10 +5,13 @@
 
 pub mod label;
 pub mod requirement;
+pub mod schema;
 pub mod selector;
+mod skill;
 pub(crate) mod text;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -21,9 +24,17 @@ pub use label::check_labels;
 pub use requirement::Facts;
 pub use requirement::Requirement;
 pub use requirement::RequirementError;
+pub use schema::Mismatch;
+pub use schema::Schema;
 pub use selector::Selector;
 pub use selector::SelectorError;
 pub use selector::Term;
+pub use skill::Form;
+pub use skill::MAX_FORMS_BYTES;
+pub use skill::MAX_SCHEMA_BYTES;
+pub use skill::MAX_SUMMARY_BYTES;
+pub use skill::OfferedSkill;
+pub use skill::check_forms;
 
 /// How many bytes each text of a statement may have; labels have their own limits.
 pub const MAX_TEXT_BYTES: usize = 256;
@@ -131,16 +142,6 @@ pub struct Runtime {
     pub path: String,
 }
 
-/// A skill that a node offers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct OfferedSkill {
-    /// The name by which tasks ask for it, e.g. `shell`; never empty.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-}
-
 /// Why a statement of capabilities is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -162,6 +163,24 @@ pub enum CapabilityError {
         field: String,
         /// How many bytes it has.
         found: usize,
+    },
+    /// What is said of a skill has more bytes than it may.
+    #[error("{field} has {found} bytes, at most {max} are allowed")]
+    TooLarge {
+        /// Where it is, e.g. `skills[3].input`.
+        field: String,
+        /// How many bytes it has.
+        found: usize,
+        /// How many it may have.
+        max: usize,
+    },
+    /// What a skill takes or returns is not told by a JSON Schema.
+    #[error("{field} is no JSON Schema: {reason}")]
+    Schema {
+        /// Where it is, e.g. `skills[3].input`.
+        field: String,
+        /// Why not.
+        reason: String,
     },
     /// A text holds control characters or marks that change the direction of text.
     #[error("{field} holds characters that are not safe to print")]
@@ -214,8 +233,20 @@ impl Capabilities {
                 return Err(CapabilityError::Repeated { field: format!("skills[{index}].name") });
             }
         }
+        check_forms(&self.skills)?;
         check_labels(&self.labels)?;
         Ok(())
+    }
+
+    /// The same without what is said of skills beyond name and version.
+    #[must_use]
+    pub fn without_forms(&self) -> Self {
+        let nothing = Arc::<Form>::default();
+        let mut bare = self.clone();
+        for skill in &mut bare.skills {
+            skill.form = Arc::clone(&nothing);
+        }
+        bare
     }
 
     /// The skill of that name, where the node offers it.

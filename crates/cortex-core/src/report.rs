@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::id::TaskId;
 use crate::receipt;
 use crate::task::Outcome;
+use crate::task::Progress;
 use crate::task::Stream;
 
 /// The number of the only report of an attempt that ran when its node was killed.
@@ -49,6 +50,8 @@ pub enum News {
         /// The bytes.
         data: Bytes,
     },
+    /// It told how far it has come.
+    Progress(Progress),
     /// It ended; nothing follows.
     Ended {
         /// How.

@@ -6,6 +6,7 @@
 mod typed;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::task::Input;
 use crate::task::Outcome;
+use crate::task::Progress;
+use crate::task::Signal;
 use crate::task::Stream;
 
 /// Something a node can do.
@@ -35,8 +38,8 @@ pub trait Skill: Send + Sync + fmt::Debug {
 
     /// Does the work and says how it ended.
     ///
-    /// `input` has been checked against nothing yet: a bad one is [`Outcome::Broken`] with words
-    /// that help its author. Output goes through [`Invocation::write`], which waits while the
+    /// `input` fits [`Description::input`] as far as a [`Schema`](crate::capability::Schema) is
+    /// judged: what is wrong beyond that is [`Outcome::Broken`] with words that help its author. Output goes through [`Invocation::write`], which waits while the
     /// reader is slow. After [`Invocation::cancelled`] resolves, the skill has the task's grace
     /// time to end by itself; then the future is dropped.
     ///
@@ -87,6 +90,26 @@ pub trait Console: Send + Sync + fmt::Debug {
     /// Notes that there was more on this stream than was written.
     fn cut(&self, stream: Stream);
 
+    /// Takes how far the work has come, in place of what was taken before. Never waits; does
+    /// nothing where nobody wants to know.
+    fn progress(&self, progress: Progress) {
+        drop(progress);
+    }
+
+    /// A directory of the call's own, with the files that came with it.
+    ///
+    /// # Errors
+    /// `Internal`: it cannot be made or written.
+    async fn workdir(&self) -> Result<Workdir>;
+
+    /// Waits for the next signal for the task's program; for ever where none can come.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost where the future is dropped.
+    async fn signal(&self) -> Signal {
+        std::future::pending().await
+    }
+
     /// Waits for what is put into the task next; for ever where nothing can be.
     ///
     /// # Cancel safety
@@ -97,6 +120,15 @@ pub trait Console: Send + Sync + fmt::Debug {
 
     /// Resolves when the task is to stop, and says why; at once if it already is.
     async fn stopped(&self) -> StopReason;
+}
+
+/// A directory of one call, which is there until the call has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workdir {
+    /// Where it is; nobody but the node's user may look into it.
+    pub path: PathBuf,
+    /// The files that came with the call, in their order; they lie in it.
+    pub files: Vec<PathBuf>,
 }
 
 /// One call of a skill: for which task, and the way to the world.
@@ -144,6 +176,26 @@ impl Invocation {
     /// Puts out one line of text on standard output.
     pub async fn line(&self, text: impl fmt::Display + Send) {
         self.write(Stream::Stdout, format!("{text}\n")).await;
+    }
+
+    /// Says how far the work has come. May be called as often as you like: the hub is told the
+    /// newest, at most four times a second.
+    pub fn progress(&self, progress: Progress) {
+        self.console.progress(progress);
+    }
+
+    /// A directory of this call's own, with the files that came with it. It is made when it is first
+    /// asked for, and removed with all that is in it when the call has ended.
+    ///
+    /// # Errors
+    /// `Internal`: it cannot be made or written, as where the disk is full.
+    pub async fn workdir(&self) -> Result<Workdir> {
+        self.console.workdir().await
+    }
+
+    /// Waits for the next signal that somebody sends to the task; only programs are sent any.
+    pub async fn signal(&self) -> Signal {
+        self.console.signal().await
     }
 
     /// Waits for what is put into the task next; for ever where its spec does not let it take

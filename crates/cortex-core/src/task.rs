@@ -12,7 +12,10 @@
 mod cap;
 mod delivery;
 mod event;
+mod file;
 mod outcome;
+mod progress;
+mod signal;
 mod spec;
 mod state;
 mod target;
@@ -29,7 +32,14 @@ pub use cap::OutputCap;
 pub use delivery::Delivery;
 pub use delivery::MAX_ATTEMPTS;
 pub use event::TaskEvent;
+pub use file::InputFile;
+pub use file::MAX_FILE_BYTES;
+pub use file::MAX_FILES;
 pub use outcome::Outcome;
+pub use progress::MAX_PROGRESS_BYTES;
+pub use progress::Progress;
+pub use signal::Signal;
+pub use signal::UnknownSignal;
 pub use spec::MAX_ARG_BYTES;
 pub use spec::MAX_STDIN_BYTES;
 pub use spec::ShellWork;
@@ -86,6 +96,9 @@ pub struct Task {
     /// Of these, what earlier attempts put out: where the current one's output begins.
     #[serde(default)]
     pub before: OutputTotals,
+    /// How far it has come, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// When it was submitted.
@@ -160,6 +173,7 @@ impl Task {
             spent: 0,
             output: OutputTotals::default(),
             before: OutputTotals::default(),
+            progress: None,
             outcome: None,
             created_at: now,
             started_at: None,
@@ -189,6 +203,13 @@ impl Task {
                 self.expect_attempt(*attempt)?;
                 self.output.of_mut(*stream).leave_out(*from, *dropped)?;
             }
+            TaskEvent::Progress { attempt, progress } => {
+                self.expect_attempt(*attempt)?;
+                if !matches!(self.state, State::Running | State::Cancelling) {
+                    return Err(self.misfit("progress"));
+                }
+                self.progress = Some(progress.clone());
+            }
             TaskEvent::CancelRequested { .. } => {
                 if self.state == State::Cancelling {
                     return Err(self.misfit("cancel"));
@@ -214,6 +235,7 @@ impl Task {
             return Err(TransitionError::Attempt { found: attempt, current: self.attempt });
         }
         self.state = State::Assigned;
+        self.progress = None;
         self.attempt = attempt;
         self.node = Some(node);
         Ok(())

@@ -204,6 +204,7 @@ impl HubBuilder {
             metrics,
             known: Default::default(),
             screens: Default::default(),
+            looks: Default::default(),
             arrivals: sender,
             shutdown: shutdown.clone(),
             work: work.clone(),

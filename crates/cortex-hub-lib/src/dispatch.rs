@@ -12,9 +12,11 @@ mod open;
 mod pass;
 mod pool;
 mod queue;
+mod pulse;
 mod reconcile;
 mod review;
 mod settle;
+mod skill_input;
 mod standing;
 mod submit;
 mod sweep;
@@ -27,6 +29,7 @@ use cortex_core::id::HubId;
 use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
+use cortex_core::id::UserId;
 use cortex_core::registry::NodeRegistry;
 use cortex_core::session::Appended;
 use cortex_core::session::Happening;
@@ -38,6 +41,7 @@ use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
 use cortex_core::timestamp::Timestamp;
 
+pub(crate) use pulse::Beats;
 pub(crate) use submit::Submission;
 
 use crate::accounts::Accounts;
@@ -46,6 +50,7 @@ use crate::config::Limits;
 use crate::dispatch::input::Inputs;
 use crate::dispatch::open::Open;
 use crate::dispatch::pool::Pool;
+use crate::dispatch::pulse::Pulse;
 use crate::feed::Change;
 use crate::feed::Feed;
 use crate::feed::TaskTopic;
@@ -66,6 +71,7 @@ pub(crate) struct Dispatch {
     open: Open,
     inputs: Inputs,
     pool: Pool,
+    pulse: Pulse,
 }
 
 impl Dispatch {
@@ -82,7 +88,7 @@ impl Dispatch {
         limits: Limits,
     ) -> Result<Self> {
         let open = Open::default();
-        let (inputs, pool) = (Inputs::default(), Pool::default());
+        let (inputs, pool, pulse) = (Inputs::default(), Pool::default(), Pulse::default());
         let dispatch = Self {
             hub,
             store,
@@ -95,6 +101,7 @@ impl Dispatch {
             open,
             inputs,
             pool,
+            pulse,
         };
         let deadline = clock::now() + dispatch.limits.restart_grace();
         for task in dispatch.store.tasks(TaskFilter::open()).await? {
@@ -127,6 +134,16 @@ impl Dispatch {
         self.open.queue(|queue| queue.len())
     }
 
+    /// All tasks that have not ended.
+    pub(crate) fn open_tasks(&self) -> Vec<Arc<Task>> {
+        self.open.all()
+    }
+
+    /// What happened in the last `span` seconds to a user's tasks, or to all.
+    pub(crate) fn beats(&self, of: Option<UserId>, span: usize, now: Timestamp) -> Beats {
+        self.pulse.sum(of, span, now)
+    }
+
     /// The node's stream ended at `now`: its tasks wait for it for the grace time.
     pub(crate) fn node_left(&self, node: NodeId, now: Timestamp) {
         self.open.await_node(node, now + self.limits.node_grace());
@@ -154,6 +171,7 @@ impl Dispatch {
                 self.tell_output(*task, event, data);
             }
         }
+        self.pulse.note(appended, clock::now());
         self.feed.publish(session, &appended.entries);
         let mut is_freed = false;
         for task in &appended.tasks {
@@ -161,10 +179,7 @@ impl Dispatch {
             is_freed |= task.state.is_end() || task.state == State::Queued;
             if task.state.is_end() {
                 self.inputs.forget(task.id);
-                self.metrics.tasks_ended.inc();
-                if let Some(ended) = task.ended_at {
-                    self.metrics.task_seconds.observe(ended.since(task.created_at).as_secs_f64());
-                }
+                self.metrics.task_ended(task);
             }
             if self.feed.is_watched() {
                 self.feed.announce(Change::Task(task.clone()));

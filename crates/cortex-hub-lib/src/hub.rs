@@ -12,6 +12,7 @@ mod input;
 mod invites;
 mod lines;
 mod log;
+mod mesh;
 mod nodes;
 mod receipts;
 mod rekey;
@@ -19,6 +20,7 @@ mod renewal;
 mod repeat;
 mod rotation;
 mod sessions;
+mod skills;
 mod streams;
 mod tasks;
 mod terminal;
@@ -52,11 +54,15 @@ pub use input::Keyboard;
 pub use invites::InviteDraft;
 pub use invites::IssuedInvite;
 pub use log::LogReader;
+pub(crate) use mesh::Mesh;
+pub(crate) use mesh::Order;
+pub(crate) use mesh::Row as MeshRow;
 pub use receipts::Part as ReceiptPart;
 pub use receipts::ReceiptReader;
 pub(crate) use rekey::RekeyClaim;
 pub(crate) use renewal::RenewalClaim;
 pub use rotation::TrustState;
+pub use skills::SkillOffer;
 pub(crate) use streams::Opened;
 pub(crate) use streams::Registration;
 pub(crate) use streams::StreamClaim;
@@ -106,6 +112,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) known: sessions::Known,
     pub(crate) screens: terminal::Screens,
+    pub(crate) looks: mesh::Looks,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) work: TaskTracker,

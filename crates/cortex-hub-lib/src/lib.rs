@@ -65,6 +65,7 @@ pub use hub::OutputFollower;
 pub use hub::PoolState;
 pub use hub::ReceiptPart;
 pub use hub::ReceiptReader;
+pub use hub::SkillOffer;
 pub use hub::TaskDraft;
 pub use hub::TerminalReader;
 pub use hub::TerminalStep;

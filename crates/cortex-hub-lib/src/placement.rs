@@ -143,7 +143,7 @@ mod tests {
     const TASK: TaskId = TaskId::from_bytes([7; 16]);
 
     fn candidate(id: u8, change: impl FnOnce(&mut Candidate, &mut Node)) -> Candidate {
-        let skills = vec![OfferedSkill { name: "shell".into(), version: String::new() }];
+        let skills = vec![OfferedSkill { name: "shell".into(), ..OfferedSkill::default() }];
         let mut known = Node {
             id: node(id),
             name: format!("lab-{id}"),

@@ -16,6 +16,7 @@ mod leftover;
 mod measure;
 mod place;
 mod witness;
+mod workdir;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -136,6 +137,7 @@ impl Runner {
         max_tasks: u32,
     ) -> Result<Self> {
         let (journal, recovered) = Journal::open(identity.dir())?;
+        workdir::remove_leftovers(identity.dir());
         let witness = Witness::new(authority.hub, authority.node, identity.key());
         leftover::end(&recovered);
         for Recovered { key, entry } in recovered {
@@ -304,8 +306,8 @@ impl Runner {
         let Some(handle) = self.attempts.get(&key) else { return };
         match handle.input.offer(number, input) {
             Offer::Taken => {}
-            // Its acknowledgement was lost with an earlier stream.
-            Offer::Known { given } => self.floor.outbox.input_known(key, given),
+            // It was a signal, or its acknowledgement was lost with an earlier stream.
+            Offer::Given(number) => self.floor.outbox.input_known(key, number),
             Offer::Full => {
                 tracing::warn!(task = %key.task, "the hub sends more input than was agreed");
             }

@@ -12,8 +12,12 @@ use std::sync::Arc;
 use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
+use cortex_core::capability::Form;
 use cortex_core::capability::MAX_SKILLS;
+use cortex_core::capability::Mismatch;
 use cortex_core::capability::OfferedSkill;
+use cortex_core::capability::Schema;
+use cortex_core::capability::check_forms;
 use cortex_core::skill::Skill;
 
 /// The longest name of a skill, in bytes.
@@ -28,6 +32,7 @@ pub struct Skills {
 #[derive(Debug, Clone)]
 struct Offered {
     version: String,
+    form: Arc<Form>,
     skill: Arc<dyn Skill>,
 }
 
@@ -36,7 +41,8 @@ impl Skills {
     ///
     /// # Errors
     /// `Invalid`: its name has other characters than `a-z 0-9 - _ .`, is empty or longer than 64,
-    /// or there are too many. `Exists`: there is one of that name.
+    /// there are too many, or what it says of itself is longer than a hub takes. `Exists`: there is
+    /// one of that name.
     pub fn add(&mut self, skill: Arc<dyn Skill>) -> Result<()> {
         let description = skill.describe();
         let name = description.name;
@@ -54,8 +60,26 @@ impl Skills {
             let message = format!("there are two skills with the name {name:?}");
             return Err(refused(ErrorKind::Exists, message));
         }
-        self.by_name.insert(name, Offered { version: description.version, skill });
-        Ok(())
+        let form = Form {
+            summary: description.summary,
+            input: schema_of(&description.input),
+            output: schema_of(&description.output),
+        };
+        let offered = Offered { version: description.version, form: Arc::new(form), skill };
+        self.by_name.insert(name.clone(), offered);
+        let checked = check_forms(&self.offered());
+        checked.map_err(|error| {
+            self.by_name.remove(&name);
+            refused(ErrorKind::Invalid, format!("{name:?}: {error}"))
+        })
+    }
+
+    /// Checks the input of a call against what the skill says that it takes.
+    ///
+    /// # Errors
+    /// [`Mismatch`]: where it does not fit.
+    pub fn check_input(&self, name: &str, input: &serde_json::Value) -> Result<(), Mismatch> {
+        self.by_name.get(name).map_or(Ok(()), |offered| offered.form.input.check(input))
     }
 
     /// The skill of that name.
@@ -75,9 +99,15 @@ impl Skills {
         let offer = |(name, offered): (&String, &Offered)| OfferedSkill {
             name: name.clone(),
             version: offered.version.clone(),
+            form: Arc::clone(&offered.form),
         };
         self.by_name.iter().map(offer).collect()
     }
+}
+
+/// What an author left out lets everything through.
+fn schema_of(schema: &serde_json::Value) -> Schema {
+    if schema.is_null() { Schema::default() } else { Schema::of(schema) }
 }
 
 fn refused(kind: ErrorKind, message: String) -> Error {
@@ -119,7 +149,8 @@ mod tests {
             let error = skills.add(Arc::new(Named(bad))).expect_err(bad);
             assert_eq!(error.kind(), ErrorKind::Invalid);
         }
-        assert_eq!(skills.offered(), [OfferedSkill { name: "ping".into(), version: "2".into() }]);
+        let (name, version) = ("ping".to_owned(), "2".to_owned());
+        assert_eq!(skills.offered(), [OfferedSkill { name, version, ..OfferedSkill::default() }]);
         assert!(skills.get("ping").is_some() && skills.get("pong").is_none());
     }
 }

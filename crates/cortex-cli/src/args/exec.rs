@@ -81,8 +81,8 @@ Examples:
   cortex-cli exec --require gpu.memory>=16GiB -- ./train
 ",
     after_help = "\
-Ctrl-C cancels the task on the node and waits for its end; a second Ctrl-C leaves it to itself
-and prints its id. If this program is killed or the connection is lost, the task goes on."
+Ctrl-C cancels the task on the node and waits for its end; a second Ctrl-C kills it, a third one
+leaves it to itself and prints its id. If this program is killed or the connection is lost, the task goes on."
 )]
 pub(crate) struct ExecArgs {
     /// The nodes, by name or id. With several, lines are prefixed with the node's name and the
@@ -110,7 +110,7 @@ pub(crate) struct ExecArgs {
     /// Take the words as one command line for the node's shell; its policy must allow that shell.
     #[arg(long)]
     pub(crate) line: bool,
-    /// Pass standard input on, up to 1 MiB.
+    /// Pass standard input on as it comes, to its end; with --detach, up to 1 MiB of it.
     #[arg(long)]
     pub(crate) stdin: bool,
     /// Keep at most so much of the output, e.g. 100MiB: of what is more, both ends.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::Subcommand;
+use cortex_core::task::Signal;
 
 use crate::args::HELP;
 use crate::args::amount;
@@ -20,10 +21,15 @@ pub(crate) enum TaskCommand {
     Show(TaskId),
     /// Print a task's output, byte for byte: stdout to stdout, stderr to stderr.
     Logs(LogsArgs),
+    /// Stay with a task to its end: its output as it comes, its exit code.
+    #[command(visible_alias = "attach")]
+    Follow(FollowArgs),
     /// Wait for a task's end and exit with its exit code.
     Wait(WaitArgs),
     /// End a task, with all processes that it started.
     Cancel(CancelArgs),
+    /// Send a signal to a running program and its group.
+    Signal(SignalArgs),
 }
 
 /// `task list`.
@@ -83,6 +89,47 @@ pub(crate) struct LogsArgs {
     /// Begin so far before the end of each stream: lines, e.g. 100, or bytes, e.g. 64KiB.
     #[arg(long, value_name = "N", value_parser = amount::tail, conflicts_with = "since")]
     pub(crate) tail: Option<Tail>,
+}
+
+/// `task follow`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli task follow tsk_01j…                 all output from the start
+  cortex-cli task follow tsk_01j… --from-now
+",
+    after_help = "Ctrl-C leaves the task, which goes on. Terminals are joined with `cortex-cli attach`."
+)]
+pub(crate) struct FollowArgs {
+    /// The task's id, `tsk_…`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Leave out what it has put out until now.
+    #[arg(long)]
+    pub(crate) from_now: bool,
+}
+
+/// `task signal`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli task signal tsk_01j… HUP
+  cortex-cli task signal tsk_01j… 9
+",
+    after_help = "In a terminal, what is in the foreground gets it. KILL ends all of the task's processes."
+)]
+pub(crate) struct SignalArgs {
+    /// The task's id, `tsk_…`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// The signal, by name or by its number on Linux: HUP, INT, QUIT, KILL, USR1, USR2, TERM, CONT,
+    /// STOP or TSTP.
+    #[arg(value_name = "SIGNAL")]
+    pub(crate) signal: Signal,
 }
 
 /// `task wait`.

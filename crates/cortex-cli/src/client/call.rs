@@ -26,6 +26,7 @@ pub(crate) struct Call {
     method: Method,
     route: Route,
     body: Option<Bytes>,
+    content: &'static str,
     accept: &'static str,
     headers: Vec<(HeaderName, HeaderValue)>,
     limit: Duration,
@@ -39,6 +40,7 @@ impl Call {
             method: Method::GET,
             route,
             body: None,
+            content: "application/json",
             accept: "application/json",
             headers: Vec::new(),
             limit: LIMIT,
@@ -52,6 +54,16 @@ impl Call {
     /// The document cannot be written as JSON.
     pub(crate) fn post(route: Route, body: &impl Serialize) -> Result<Self> {
         Self::get(route).with_body(Method::POST, body)
+    }
+
+    /// Posts bytes as they are.
+    pub(crate) fn post_bytes(route: Route, bytes: Bytes) -> Self {
+        Self {
+            method: Method::POST,
+            body: Some(bytes),
+            content: "application/octet-stream",
+            ..Self::get(route)
+        }
     }
 
     /// Patches with a document.
@@ -145,7 +157,7 @@ impl Call {
             request = request.header(header::AUTHORIZATION, value);
         }
         if self.body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+            request = request.header(header::CONTENT_TYPE, self.content);
         }
         let body = Full::new(self.body.clone().unwrap_or_default());
         request

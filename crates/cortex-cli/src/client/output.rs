@@ -4,6 +4,7 @@ use bytes::Bytes;
 use cortex_core::ErrorKind;
 use cortex_proto::json::GapEvent;
 use cortex_proto::json::OutputEvent;
+use cortex_proto::json::ProgressInfo;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::Text;
 
@@ -49,6 +50,8 @@ pub(crate) enum Follow {
         /// The first behind them that is there.
         to: u64,
     },
+    /// It says how far it has come.
+    Progress(ProgressInfo),
     /// It has ended; nothing comes after.
     End(Box<TaskInfo>),
     /// The connection was lost; reading goes on with a new one.
@@ -124,6 +127,7 @@ impl OutputReader {
                         return Ok(gap);
                     }
                 }
+                "progress" => return Ok(Follow::Progress(parse(&event)?)),
                 "end" => return Ok(Follow::End(Box::new(parse(&event)?))),
                 // What later hubs may add.
                 _ => {}

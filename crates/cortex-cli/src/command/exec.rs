@@ -1,6 +1,8 @@
 //! `exec`: a program on one or several nodes, as if it ran here.
 
 mod attended;
+mod feed;
+mod line;
 mod sink;
 
 use std::cell::RefCell;
@@ -22,20 +24,21 @@ use crate::args::value;
 use crate::client::Client;
 use crate::client::address::Route;
 use crate::client::call::Call;
-use crate::command::exec::attended::Attended;
-use crate::command::exec::sink::Sink;
 use crate::exit::Exit;
 use crate::exit::Failure;
 use crate::exit::Result;
 use crate::output;
 use crate::program::Program;
 
+pub(crate) use attended::Attended;
+pub(crate) use attended::Hold;
 pub(crate) use attended::exit_of;
 pub(crate) use attended::tell_end;
+pub(crate) use sink::Sink;
 pub(crate) use sink::print;
 pub(crate) use sink::print_gap;
 
-/// The most standard input that is passed on, in bytes.
+/// The most standard input that is passed on to a task that nobody stays with, in bytes.
 const MAX_STDIN_BYTES: u64 = 1024 * 1024;
 
 /// Runs the command.
@@ -54,7 +57,8 @@ pub(crate) async fn run(program: &Program, args: ExecArgs) -> Result<Exit> {
 
 /// The request, still without its node.
 fn request(args: &ExecArgs) -> Result<DispatchRequest> {
-    let stdin = match args.stdin {
+    // Who stays passes standard input on as it comes.
+    let stdin = match args.stdin && args.detach {
         true => Some(Text::of(&read_stdin()?)),
         false => None,
     };
@@ -69,6 +73,7 @@ fn request(args: &ExecArgs) -> Result<DispatchRequest> {
         cwd: args.cwd.clone(),
         env: env.collect(),
         stdin,
+        open_stdin: args.stdin && !args.detach,
         timeout_ms: args.timeout.map(value::millis),
         queue: args.queue,
         output_bytes: args.output_limit,
@@ -93,7 +98,7 @@ fn read_stdin() -> Result<Vec<u8>> {
     })?;
     if bytes.len() as u64 > MAX_STDIN_BYTES {
         return Err(Failure::usage("standard input has more than 1 MiB")
-            .or_hint("bring the data to the node in another way and name it in the arguments"));
+            .or_hint("without --detach, it may have any length"));
     }
     Ok(bytes)
 }
@@ -161,30 +166,45 @@ async fn attend(
     args: &ExecArgs,
     request: &DispatchRequest,
 ) -> Result<Exit> {
-    let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| {
-        Failure::new(ErrorKind::Internal, format!("cannot catch Ctrl-C: {error}"))
-    })?;
     let (counter, count) = watch::channel(0_u8);
     let places = places(args);
     let names: Vec<String> = places.iter().cloned().map(Option::unwrap_or_default).collect();
     let sink = RefCell::new(Sink::new(program.output.format(), &names));
+    let mut feeds = match args.stdin {
+        true => feed::read_for(places.len()).into_iter(),
+        false => Vec::new().into_iter(),
+    };
     let mut attended = Vec::with_capacity(places.len());
     for (index, node) in places.into_iter().enumerate() {
         let call = dispatch(args, request, node.as_deref())?;
         let node = node.filter(|_| args.nodes.len() > 1);
-        attended.push(Attended::new(client.another(), call, index, node));
+        let task = Attended::new(client.another(), call, index, node, Hold::Program);
+        attended.push(task.fed(feeds.next()));
     }
     let running = attended.iter_mut().map(|task| task.run(program, &sink, count.clone()));
-    let mut all = Box::pin(futures::future::join_all(running));
-    let results = loop {
-        tokio::select! {
-            results = &mut all => break results,
-            _ = interrupts.recv() => counter.send_modify(|count| *count = count.saturating_add(1)),
-        }
-    };
-    drop(all);
+    let results = interruptible(futures::future::join_all(running), &counter).await?;
     let was_interrupted = *count.borrow() > 0;
     conclude(program, sink.into_inner(), results, was_interrupted)
+}
+
+/// Does `work` to its end, and counts how often the user presses Ctrl-C meanwhile.
+///
+/// # Errors
+/// Ctrl-C cannot be caught.
+pub(crate) async fn interruptible<T>(
+    work: impl Future<Output = T>,
+    counter: &watch::Sender<u8>,
+) -> Result<T> {
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| {
+        Failure::new(ErrorKind::Internal, format!("cannot catch Ctrl-C: {error}"))
+    })?;
+    let mut work = Box::pin(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            _ = interrupts.recv() => counter.send_modify(|count| *count = count.saturating_add(1)),
+        }
+    }
 }
 
 /// Prints what is left to print; the exit code is the highest.

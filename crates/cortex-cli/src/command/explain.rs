@@ -22,7 +22,7 @@ pub(crate) async fn run(program: &Program, args: ExplainArgs) -> Result<Exit> {
         first_of: args.choice.first_of,
         require: args.choice.require,
         any: args.choice.any,
-        skill: args.skill.map(|name| SkillCall { name, input: serde_json::Value::Null }),
+        skill: args.skill.map(|name| SkillCall { name, ..SkillCall::default() }),
         ..DispatchRequest::default()
     };
     let page: Page<FitInfo> = program.client()?.post(route, &request).await?;

@@ -1,7 +1,7 @@
 //! `shell` and `attach`: a terminal on a node as if it were here.
 
 mod escape;
-mod local;
+pub(super) mod local;
 
 use std::time::Instant;
 

@@ -1,4 +1,6 @@
-//! `task list`, `show`, `logs`, `wait` and `cancel`.
+//! `task list`, `show`, `logs`, `follow`, `wait`, `cancel` and `signal`.
+
+mod follow;
 
 use std::time::Duration;
 use std::time::Instant;
@@ -8,6 +10,7 @@ use cortex_proto::json::CancelBody;
 use cortex_proto::json::GapEvent;
 use cortex_proto::json::GapInfo;
 use cortex_proto::json::Page;
+use cortex_proto::json::SignalRequest;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::Text;
 use serde::Serialize;
@@ -57,6 +60,16 @@ pub(crate) async fn run(program: &Program, command: TaskCommand) -> Result<Exit>
         TaskCommand::Wait(args) => {
             let ended = wait(program, &args).await;
             return ended.map_err(|failure| failure.with_exit(Exit::NOT_REMOTE));
+        }
+        TaskCommand::Follow(args) => {
+            let ended = follow::run(program, &args).await;
+            return ended.map_err(|failure| failure.with_exit(Exit::NOT_REMOTE));
+        }
+        TaskCommand::Signal(args) => {
+            let body = SignalRequest { signal: args.signal.word().to_owned() };
+            let call = Call::post(route(&args.id).segment("signal"), &body)?;
+            program.client()?.done(call).await?;
+            program.output.note(format_args!("{} is on its way to {}", args.signal, args.id));
         }
         TaskCommand::Cancel(args) => {
             let body = CancelBody { reason: args.reason };
@@ -120,7 +133,7 @@ async fn logs(program: &Program, args: &LogsArgs) -> Result<()> {
     // Without -f, what was stored when the command began is enough.
     while args.follow || !reader.cursor().reaches(stored) {
         match reader.next().await? {
-            Follow::Task(_) => {}
+            Follow::Task(_) | Follow::Progress(_) => {}
             Follow::Lost(reason) => {
                 program.output.note(format_args!("lost the hub ({reason}); trying again"));
             }

@@ -5,6 +5,7 @@ mod audit;
 mod node;
 mod placement;
 mod session;
+mod skill;
 mod task;
 mod trust;
 
@@ -12,6 +13,7 @@ mod trust;
 mod tests;
 
 pub(crate) use session::pairs;
+pub(crate) use task::progress;
 pub(crate) use trust::KeyRow;
 
 use std::collections::BTreeMap;

@@ -74,6 +74,12 @@ pub(crate) fn render_details(details: &[(&'static str, Cell)], colors: bool) -> 
     lay_out(&rows, colors)
 }
 
+/// Lays rows out in columns, a line each.
+#[must_use]
+pub(crate) fn lines(rows: &[Vec<Cell>], colors: bool) -> Vec<String> {
+    lay_out(rows, colors).lines().map(ToOwned::to_owned).collect()
+}
+
 fn lay_out(rows: &[Vec<Cell>], colors: bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widest = |column: usize| {

@@ -4,6 +4,7 @@
 mod history;
 mod http;
 mod identity;
+mod control;
 mod input;
 mod kill;
 mod kills;

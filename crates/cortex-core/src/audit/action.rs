@@ -85,6 +85,8 @@ actions! {
     TaskCancel = "task.cancel",
     /// Something was put into a running task, or a terminal was opened to type into.
     TaskInput = "task.input",
+    /// A running task was sent a signal; the detail says which.
+    TaskSignal = "task.signal",
     /// An API token was made.
     TokenCreate = "token.create",
     /// An API token was made useless.

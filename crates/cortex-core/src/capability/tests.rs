@@ -25,7 +25,7 @@ fn sample() -> Capabilities {
             version: "3.13.5".into(),
             path: "/usr/bin/python3".into(),
         }],
-        skills: vec![OfferedSkill { name: "shell".into(), version: "1".into() }],
+        skills: vec![OfferedSkill { name: "shell".into(), version: "1".into(), ..OfferedSkill::default() }],
         labels: BTreeMap::from([("zone".into(), "eu-1".into())]),
         max_tasks: 4,
     }
@@ -59,7 +59,7 @@ fn every_list_has_its_limit() {
         stated.validate()
     };
     let too_many = |field, max| Err(CapabilityError::TooMany { field, found: max + 1, max });
-    let skill = |n: usize| OfferedSkill { name: format!("s{n}"), version: String::new() };
+    let skill = |n: usize| OfferedSkill { name: format!("s{n}"), ..OfferedSkill::default() };
     assert_eq!(full(&|c| c.gpus = vec![Gpu::default(); MAX_GPUS]), Ok(()));
     assert_eq!(full(&|c| c.gpus = vec![Gpu::default(); MAX_GPUS + 1]), too_many("gpus", MAX_GPUS));
     assert_eq!(
@@ -96,7 +96,7 @@ fn the_error_names_the_text_that_is_wrong() {
     );
 
     let mut repeated = sample();
-    repeated.skills.push(OfferedSkill { name: "shell".into(), version: "2".into() });
+    repeated.skills.push(OfferedSkill { name: "shell".into(), version: "2".into(), ..OfferedSkill::default() });
     assert_eq!(
         repeated.validate(),
         Err(CapabilityError::Repeated { field: "skills[1].name".into() })

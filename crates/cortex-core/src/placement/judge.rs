@@ -207,7 +207,7 @@ mod tests {
             cordoned: false,
             capabilities: Some(Capabilities {
                 cores: 2,
-                skills: vec![OfferedSkill { name: "shell".into(), version: "1".into() }],
+                skills: vec![OfferedSkill { name: "shell".into(), version: "1".into(), ..OfferedSkill::default() }],
                 ..Capabilities::default()
             }),
             version: String::new(),

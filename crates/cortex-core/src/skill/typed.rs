@@ -73,6 +73,12 @@ impl SkillError {
     }
 }
 
+impl From<crate::error::Error> for SkillError {
+    fn from(error: crate::error::Error) -> Self {
+        Self::new(error)
+    }
+}
+
 impl From<std::io::Error> for SkillError {
     fn from(error: std::io::Error) -> Self {
         Self::new(error)

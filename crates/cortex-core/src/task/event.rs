@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Outcome;
+use super::Progress;
 use super::Stream;
 use super::TaskSpec;
 use crate::id::NodeId;
@@ -74,6 +75,13 @@ pub enum TaskEvent {
         from: u64,
         /// How many bytes.
         dropped: u64,
+    },
+    /// It told how far it has come.
+    Progress {
+        /// The attempt.
+        attempt: u32,
+        /// How far.
+        progress: Progress,
     },
     /// Somebody asked for its end.
     CancelRequested {

@@ -17,7 +17,7 @@ pub enum Outcome {
         /// Its exit code.
         code: i32,
     },
-    /// A signal that nobody here sent ended the process.
+    /// A signal ended the process: a crash, or a signal that somebody sent it.
     Signalled {
         /// The signal's number.
         signal: i32,

@@ -1,5 +1,7 @@
 //! What a task is to do, checked once where it comes in.
 
+mod fault;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,6 +13,11 @@ use super::Delivery;
 use super::OutputCap;
 use super::Target;
 use super::delivery::MAX_ATTEMPTS;
+use super::InputFile;
+use super::MAX_FILE_BYTES;
+use super::MAX_FILES;
+use super::Target;
+use super::file;
 use super::target::MAX_NAMED_NODES;
 use crate::id::NodeId;
 
@@ -67,6 +74,9 @@ pub enum Work {
         name: String,
         /// Its input; the node checks it against the skill's schema.
         input: serde_json::Value,
+        /// Files that come with the call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<InputFile>,
     },
 }
 
@@ -97,61 +107,6 @@ pub struct ShellWork {
     pub terminal: Option<Terminal>,
 }
 
-/// Why a spec cannot be right.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpecError {
-    /// Neither or both of argument vector and line.
-    #[error(
-        "give either \"argv\" with at least the program, or \"line\"; neither only in a terminal"
-    )]
-    Command,
-    /// A text has a NUL byte, which no operating system takes.
-    #[error("{0} has a NUL byte")]
-    Nul(&'static str),
-    /// An environment variable's name is empty or has `=`.
-    #[error("\"{0}\" is no name of an environment variable")]
-    Variable(String),
-    /// Arguments and environment together are too long.
-    #[error("arguments and environment take {0} bytes, at most {MAX_ARG_BYTES} are possible")]
-    Arguments(usize),
-    /// Standard input is too long.
-    #[error("stdin takes {0} bytes, at most {MAX_STDIN_BYTES} are possible")]
-    Stdin(usize),
-    /// A terminal has no standard input of its own.
-    #[error("a terminal takes no \"stdin\": send what is to be typed as input")]
-    TerminalStdin,
-    /// A terminal's size cannot be.
-    #[error("a terminal has 1 to {MAX_SIDE} columns and rows, not {cols}x{rows}")]
-    Window {
-        /// Columns.
-        cols: u16,
-        /// Rows.
-        rows: u16,
-    },
-    /// A terminal's kind is no name of one.
-    #[error("{0:?} is no kind of terminal: up to 64 letters, digits and -_.+")]
-    Term(String),
-    /// A time limit of zero or over 30 days.
-    #[error("the time limit must be between 1 ms and 30 days")]
-    Timeout,
-    /// The nodes in order of preference are none, too many, or one of them twice.
-    #[error("name 1 to {MAX_NAMED_NODES} nodes in order of preference, each once")]
-    Nodes,
-    /// Less output is to be kept than is possible.
-    #[error("of a task's output at least {} bytes are kept", OutputCap::MIN.bytes())]
-    OutputCap,
-    /// A skill's name is empty or too long.
-    #[error("a skill's name has 1 to 64 characters")]
-    Skill,
-    /// No attempt, or too many.
-    #[error("a task has 1 to {MAX_ATTEMPTS} attempts, not {0}")]
-    Attempts(u8),
-    /// More than one attempt of something that is typed into.
-    #[error("a task with a terminal or open standard input has one attempt")]
-    Interactive,
-}
-
 impl TaskSpec {
     /// A spec with defaults for everything but the work.
     #[must_use]
@@ -177,7 +132,7 @@ impl TaskSpec {
     /// A spec that calls a skill.
     #[must_use]
     pub fn skill(name: impl Into<String>, input: serde_json::Value) -> Self {
-        Self::new(Work::Skill { name: name.into(), input })
+        Self::new(Work::Skill { name: name.into(), input, files: Vec::new() })
     }
 
     /// Sends the task to one node.
@@ -209,6 +164,12 @@ impl TaskSpec {
         matches!(&self.work, Work::Shell(work) if work.open_stdin || work.terminal.is_some())
     }
 
+    /// Whether it is a program, which can be sent signals.
+    #[must_use]
+    pub fn takes_signals(&self) -> bool {
+        matches!(self.work, Work::Shell(_))
+    }
+
     /// Checks everything that can be checked without knowing the node.
     ///
     /// # Errors
@@ -226,7 +187,7 @@ impl TaskSpec {
         match &self.work {
             Work::Shell(shell) => shell.check(),
             Work::Skill { name, .. } if name.is_empty() || name.len() > 64 => Err(SpecError::Skill),
-            Work::Skill { .. } => Ok(()),
+            Work::Skill { files, .. } => file::check(files),
         }
     }
 }

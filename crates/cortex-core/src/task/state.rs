@@ -33,6 +33,17 @@ pub enum State {
 }
 
 impl State {
+    /// All ends.
+    pub const ENDS: [State; 7] = [
+        State::Succeeded,
+        State::Failed,
+        State::Cancelled,
+        State::TimedOut,
+        State::Rejected,
+        State::Interrupted,
+        State::Lost,
+    ];
+
     /// Whether the task can never move again.
     #[must_use]
     pub fn is_end(self) -> bool {

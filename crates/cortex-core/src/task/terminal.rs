@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Signal;
 use super::SpecError;
 
 /// The most columns or rows that a terminal has.
@@ -46,6 +47,8 @@ pub enum Input {
     Resize(Window),
     /// Nothing follows: standard input is closed; a terminal is told that its input ends.
     Close,
+    /// Its program is sent a signal, ahead of all input that waits.
+    Signal(Signal),
 }
 
 /// From where in a terminal's output on it has another size.
@@ -139,7 +142,7 @@ impl Input {
     pub fn weight(&self) -> usize {
         match self {
             Input::Data(data) => data.len(),
-            Input::Resize(_) | Input::Close => 1,
+            Input::Resize(_) | Input::Close | Input::Signal(_) => 1,
         }
     }
 }

@@ -45,6 +45,10 @@ fn any_event() -> impl Strategy<Value = TaskEvent> {
             offset,
             len
         }),
+        attempt.clone().prop_map(|attempt| TaskEvent::Progress {
+            attempt,
+            progress: Progress::new(1, Some(2), "half"),
+        }),
         Just(TaskEvent::CancelRequested { by: None, reason: "test".into() }),
         (attempt, any_outcome()).prop_map(|(attempt, outcome)| TaskEvent::ended(attempt, outcome)),
     ]

@@ -5,8 +5,9 @@
 //! the node comes back. Numbers begin with the stream's epoch, which the store hands out: they grow
 //! over streams and over restarts of the hub, so that a node takes each input at most once.
 
+mod line;
+
 use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -18,21 +19,17 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::id::NodeId;
 use cortex_core::id::TaskId;
+use cortex_core::id::UserId;
 use cortex_core::report::Ack;
 use cortex_core::task::Input;
 use cortex_core::task::State;
 use cortex_core::task::Task;
 use tokio::sync::Notify;
 
+use self::line::Line;
 use super::Dispatch;
 use crate::link::Down;
 use crate::link::Link;
-
-/// Input of one task that may wait for it, in bytes; who sends more waits.
-const MOST_BYTES: usize = 64 << 10;
-
-/// The same in pieces.
-const MOST_WAITING: usize = 64;
 
 /// How long an input waits for its task to get a node.
 const PLACED_WITHIN: Duration = Duration::from_secs(2);
@@ -45,82 +42,43 @@ pub(super) struct Inputs {
     lines: Mutex<HashMap<TaskId, Line>>,
 }
 
-/// The input of one attempt.
-#[derive(Debug, Default)]
-struct Line {
-    attempt: u32,
-    waiting: VecDeque<Waiting>,
-    bytes: usize,
-    /// How many of those that wait were sent on the newest stream.
-    sent: usize,
-    /// The highest number that was given.
-    last: u64,
-    /// Rings when there is room, or nothing to wait for.
-    room: Arc<Notify>,
-}
-
+/// What became of an input.
 #[derive(Debug)]
-struct Waiting {
-    number: Option<u64>,
-    input: Input,
-}
-
-impl Line {
-    fn has_room(&self, input: &Input) -> bool {
-        let fits = self.bytes + input.weight() <= MOST_BYTES && self.waiting.len() < MOST_WAITING;
-        fits || self.waiting.is_empty()
-    }
-
-    fn push(&mut self, input: Input) {
-        self.bytes += input.weight();
-        self.waiting.push_back(Waiting { number: None, input });
-    }
-
-    /// The next input to send on a stream of `epoch`, with its number.
-    fn next(&mut self, epoch: u64) -> Option<(u64, Input)> {
-        let next = self.waiting.get_mut(self.sent)?;
-        let number = *next.number.get_or_insert_with(|| {
-            self.last = (self.last + 1).max(epoch << 32);
-            self.last
-        });
-        Some((number, next.input.clone()))
-    }
-
-    /// Drops what the attempt has got, and rings.
-    fn given(&mut self, number: u64) {
-        let is_given = |waiting: &Waiting| waiting.number.is_some_and(|own| own <= number);
-        while let Some(front) = self.waiting.pop_front_if(|front| is_given(front)) {
-            self.bytes -= front.input.weight();
-            self.sent = self.sent.saturating_sub(1);
-        }
-        self.room.notify_waiters();
-    }
+enum Offered {
+    /// It is on its way, or was put in before.
+    Taken,
+    /// There is no room for it; the bell rings when there may be.
+    Full(Arc<Notify>),
+    /// What came before it was never put in.
+    Gap {
+        /// Bytes that were.
+        taken: u64,
+    },
 }
 
 impl Inputs {
-    /// Takes an input in and sends it; `Err` gives it back with a bell that rings when there may be
-    /// room.
-    fn offer(
-        &self,
-        task: &Task,
-        input: Input,
-        link: Option<&Link>,
-    ) -> Result<(), (Input, Arc<Notify>)> {
+    /// Takes an input in and sends it, unless it was put in before.
+    fn offer(&self, task: &Task, input: Input, at: Option<u64>, link: Option<&Link>) -> Offered {
         let mut lines = self.lock();
         let line = lines.entry(task.id).or_default();
         if line.attempt != task.attempt {
             // What was for an earlier attempt is of no use to another process.
             line.room.notify_waiters();
-            *line = Line { attempt: task.attempt, ..Line::default() };
+            *line = Line::of(task.attempt);
         }
-        if !line.has_room(&input) {
-            return Err((input, Arc::clone(&line.room)));
+        let fresh = match line.fresh(input, at) {
+            Ok(Some(fresh)) => fresh,
+            Ok(None) => return Offered::Taken,
+            Err(taken) => return Offered::Gap { taken },
+        };
+        if !line.has_room(&fresh) {
+            return Offered::Full(Arc::clone(&line.room));
         }
-        line.push(input);
+        line.push(fresh);
         if let Some(link) = link {
             send(task, line, link);
         }
-        Ok(())
+        Offered::Taken
     }
 
     /// Sends what has not been sent, or all once more on a new stream.
@@ -133,6 +91,13 @@ impl Inputs {
             line.sent = 0;
         }
         send(task, line, link);
+    }
+
+    /// Whether this user has begun to put input into the attempt; from now on, they have.
+    fn begins(&self, task: &Task, user: UserId) -> bool {
+        let mut lines = self.lock();
+        let line = lines.entry(task.id).or_insert_with(|| Line::of(task.attempt));
+        line.feeder.replace(user) != Some(user)
     }
 
     /// The attempt has got its input up to this.
@@ -168,34 +133,54 @@ fn send(task: &Task, line: &mut Line, link: &Link) {
     }
 }
 
+fn gap(taken: u64) -> Error {
+    let message = format!("{taken} bytes were put in, and not what came between them and these");
+    Error::new(ErrorKind::Conflict, OPERATION, message)
+        .with_code("input_gap")
+        .with_hint("the hub or the task was started anew: its input cannot be continued")
+}
+
+fn refusal(code: &'static str, message: &str) -> Error {
+    Error::new(ErrorKind::Precondition, OPERATION, message).with_code(code)
+}
+
 impl Dispatch {
-    /// Puts something into a running task; waits while too much waits for it already.
+    /// Puts something into a running task; waits while too much waits for it already. Where it is
+    /// said at which byte of all input it begins, what was put in before is left out.
     ///
     /// # Errors
-    /// `Precondition`: the task takes no input (`no_input`), waits for a node (`task_queued`), or
-    /// has ended (`task_ended`).
+    /// `Conflict` (`input_gap`): input before that byte was never put in.
+    /// `Precondition`: the task takes no input (`no_input`) or is no program (`no_process`), waits for
+    /// a node (`task_queued`), or has ended (`task_ended`).
     ///
     /// # Cancel safety
     /// It is put in as a whole or not at all.
-    pub(crate) async fn put(&self, id: TaskId, mut input: Input) -> Result<()> {
+    pub(crate) async fn put(
+        &self,
+        id: TaskId,
+        input: Input,
+        at: Option<u64>,
+    ) -> Result<()> {
         self.placed(id).await;
         loop {
-            let task = self.takes_input(id)?;
+            let task = match &input {
+                Input::Signal(_) => self.takes_signals(id)?,
+                _ => self.takes_input(id)?,
+            };
             let link = task.node.and_then(|node| self.links.get(node));
-            let room = match self.inputs.offer(&task, input, link.as_deref()) {
-                Ok(()) => break,
-                Err((back, room)) => {
-                    input = back;
-                    room
-                }
+            let room = match self.inputs.offer(&task, input.clone(), at, link.as_deref()) {
+                Offered::Taken => break,
+                Offered::Gap { taken } => return Err(gap(taken)),
+                Offered::Full(room) => room,
             };
             let rings = room.notified();
             tokio::pin!(rings);
             // Registered before the second look, so that no ring is missed.
             rings.as_mut().enable();
-            match self.inputs.offer(&task, input, link.as_deref()) {
-                Ok(()) => break,
-                Err((back, _)) => input = back,
+            match self.inputs.offer(&task, input.clone(), at, link.as_deref()) {
+                Offered::Taken => break,
+                Offered::Gap { taken } => return Err(gap(taken)),
+                Offered::Full(_) => {}
             }
             if self.open.task(id).is_some() {
                 rings.await;
@@ -220,23 +205,52 @@ impl Dispatch {
         drop(tokio::time::timeout(PLACED_WITHIN, placed).await);
     }
 
+    /// Whether this user begins to put input into a task, rather than to go on with it.
+    pub(crate) fn begins_input(&self, task: &Task, user: UserId) -> bool {
+        let begins = self.inputs.begins(task, user);
+        if self.open.task(task.id).is_none() {
+            // It ended meanwhile, and was forgotten before this came.
+            self.inputs.forget(task.id);
+        }
+        begins
+    }
+
     /// The task, if something can be put into it now.
     ///
     /// # Errors
     /// Those of [`Self::put`].
     pub(crate) fn takes_input(&self, id: TaskId) -> Result<Arc<Task>> {
-        let refuse = |code, message: &str| {
-            Error::new(ErrorKind::Precondition, OPERATION, message).with_code(code)
-        };
+        self.under_way(id, |task| match task.spec.takes_input() {
+            true => Ok(()),
+            false => Err(refusal("no_input", "the task takes no input while it runs")
+                .with_hint("ask for it when you send the task: \"open_stdin\" or \"terminal\"")),
+        })
+    }
+
+    /// The task, if it can be sent a signal now.
+    ///
+    /// # Errors
+    /// Those of [`Self::put`].
+    pub(crate) fn takes_signals(&self, id: TaskId) -> Result<Arc<Task>> {
+        self.under_way(id, |task| match task.spec.takes_signals() {
+            true => Ok(()),
+            false => Err(refusal("no_process", "only programs can be sent signals, skills cannot")
+                .with_hint("cortex-cli task cancel ends it")),
+        })
+    }
+
+    /// A task that is on a node, after `check`.
+    fn under_way(
+        &self,
+        id: TaskId,
+        check: impl FnOnce(&Task) -> Result<()>,
+    ) -> Result<Arc<Task>> {
         let Some(task) = self.open.task(id) else {
-            return Err(refuse("task_ended", "the task has ended"));
+            return Err(refusal("task_ended", "the task has ended"));
         };
-        if !task.spec.takes_input() {
-            return Err(refuse("no_input", "the task takes no input while it runs")
-                .with_hint("ask for it when you send the task: \"open_stdin\" or \"terminal\""));
-        }
+        check(&task)?;
         if task.state == State::Queued {
-            return Err(refuse("task_queued", "the task waits for a node"));
+            return Err(refusal("task_queued", "the task waits for a node"));
         }
         Ok(task)
     }
@@ -266,63 +280,5 @@ impl Dispatch {
                 self.inputs.send_again(&task, &link, false);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    fn key(text: &str) -> Input {
-        Input::Data(Bytes::copy_from_slice(text.as_bytes()))
-    }
-
-    /// Sends all there is on a stream of `epoch`.
-    fn sent(line: &mut Line, epoch: u64) -> Vec<(u64, Input)> {
-        let mut all = Vec::new();
-        while let Some(next) = line.next(epoch) {
-            all.push(next);
-            line.sent += 1;
-        }
-        all
-    }
-
-    #[test]
-    fn numbers_grow_over_streams_and_stay_with_what_is_sent_again() {
-        let mut line = Line::default();
-        line.push(key("a"));
-        line.push(key("b"));
-        let base = 7 << 32;
-        assert_eq!(sent(&mut line, 7), [(base, key("a")), (base + 1, key("b"))]);
-        line.given(base);
-        line.push(key("c"));
-        line.sent = 0;
-        let newer = 8 << 32;
-        assert_eq!(sent(&mut line, 8), [(base + 1, key("b")), (newer, key("c"))]);
-        line.given(newer);
-        assert_eq!((line.waiting.len(), line.bytes, line.sent), (0, 0, 0));
-        // A hub that was restarted knows nothing of these numbers, and has a newer epoch.
-        let mut restarted = Line::default();
-        restarted.push(key("d"));
-        assert!(sent(&mut restarted, 9)[0].0 > newer);
-    }
-
-    #[test]
-    fn what_waits_is_bounded_in_bytes_and_pieces() {
-        let mut line = Line::default();
-        let long = Input::Data(Bytes::from(vec![0; MOST_BYTES]));
-        assert!(line.has_room(&long));
-        line.push(long);
-        assert!(!line.has_room(&key("a")));
-        let (number, _) = line.next(1).unwrap();
-        line.sent = 1;
-        line.given(number);
-        for _ in 0..MOST_WAITING {
-            assert!(line.has_room(&key("a")));
-            line.push(key("a"));
-        }
-        assert!(!line.has_room(&key("a")));
     }
 }

@@ -113,6 +113,9 @@ impl Decision {
         let attempt = task.attempt;
         match news {
             News::Started { pid } => self.push(task, TaskEvent::Started { attempt, pid }, now),
+            News::Progress(progress) => {
+                self.push(task, TaskEvent::Progress { attempt, progress }, now);
+            }
             News::Ended { outcome, receipt } => {
                 check(&receipt, hub, task).map_err(|fault| format!("{}: {fault}", task.id))?;
                 // After its end nothing more can be said of it.

@@ -64,6 +64,7 @@ impl Dispatch {
                 .with_code("bad_task"));
         }
         self.check_quota(by.user)?;
+        self.check_skill_input(session, &spec).await?;
         let hold = self.place(session, id, &spec, &by).await?;
         let cap = self.limits.output_cap();
         spec.output_cap = Some(spec.output_cap.map_or(cap, |asked| asked.min(cap)));

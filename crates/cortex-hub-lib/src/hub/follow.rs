@@ -9,6 +9,7 @@ use cortex_core::account::Scope;
 use cortex_core::id::TaskId;
 use cortex_core::session::SessionStore;
 use cortex_core::task::Gap;
+use cortex_core::task::Progress;
 use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use tokio::sync::watch;
@@ -68,6 +69,8 @@ pub enum Follow {
         /// The position behind it.
         cursor: OutputCursor,
     },
+    /// The task has come further.
+    Progress(Progress),
     /// The task has ended and all its output was told.
     Ended(Arc<Task>),
 }
@@ -77,6 +80,8 @@ pub enum Follow {
 pub struct OutputFollower {
     tail: Tail,
     cursor: OutputCursor,
+    /// What was told of how far it has come.
+    progress: Option<Progress>,
     is_finished: bool,
 }
 
@@ -111,7 +116,7 @@ impl Hub {
         from: OutputCursor,
     ) -> Result<OutputFollower> {
         let tail = self.tail(who, id).await?;
-        Ok(OutputFollower { tail, cursor: from, is_finished: false })
+        Ok(OutputFollower { tail, cursor: from, progress: None, is_finished: false })
     }
 
     pub(super) async fn tail(&self, who: &Principal, id: TaskId) -> Result<Tail> {
@@ -199,6 +204,13 @@ impl OutputFollower {
     pub async fn next(&mut self) -> Result<Option<Follow>> {
         while !self.is_finished {
             let task = self.tail.task();
+            if task.progress != self.progress {
+                self.progress.clone_from(&task.progress);
+                // A new attempt begins with none, which is no news.
+                if let Some(progress) = &self.progress {
+                    return Ok(Some(Follow::Progress(progress.clone())));
+                }
+            }
             if let Some(step) = self.read(&task).await? {
                 return Ok(Some(step));
             }

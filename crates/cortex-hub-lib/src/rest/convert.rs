@@ -10,6 +10,7 @@ use cortex_core::node::Node;
 use cortex_core::session::Session;
 use cortex_core::session::SessionStatus;
 use cortex_core::task::Gap;
+use cortex_core::task::Progress;
 use cortex_core::task::Task;
 use cortex_core::task::Work;
 use cortex_core::timestamp::Timestamp;
@@ -19,6 +20,7 @@ use cortex_proto::json::InviteInfo;
 use cortex_proto::json::NodeInfo;
 use cortex_proto::json::NodeStatusInfo;
 use cortex_proto::json::OutputInfo;
+use cortex_proto::json::ProgressInfo;
 use cortex_proto::json::SessionInfo;
 use cortex_proto::json::TaskInfo;
 
@@ -49,7 +51,7 @@ pub(super) fn node_info(
         locked: node.admission == cortex_core::node::Admission::Locked,
         lock_reason: node.suspicion.map(|suspicion| suspicion.word().to_owned()),
         version: node.version.clone(),
-        capabilities: stated.and_then(|stated| serde_json::to_value(stated).ok()),
+        capabilities: stated.map(|stated| stated.without_forms()).and_then(|it| serde_json::to_value(it).ok()),
         enrolled_at: node.enrolled_at.to_string(),
         since: text_of(node.presence.since),
         last_seen: text_of(node.presence.last_seen),
@@ -140,11 +142,22 @@ pub(super) fn task_info(task: &Task) -> TaskInfo {
             stdout_gap: task.output.stdout.gap().map(gap_info),
             stderr_gap: task.output.stderr.gap().map(gap_info),
         },
+        progress: task.progress.as_ref().map(progress_info),
         stdout: None,
         stderr: None,
         created_at: task.created_at.to_string(),
         started_at: text_of(task.started_at),
         ended_at: text_of(task.ended_at),
+    }
+}
+
+/// How far a task has come.
+pub(super) fn progress_info(progress: &Progress) -> ProgressInfo {
+    ProgressInfo {
+        done: progress.done(),
+        total: progress.total(),
+        percent: progress.percent(),
+        message: progress.message().to_owned(),
     }
 }
 

@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use cortex_core::account::Scope;
+use cortex_core::task::InputFile;
 use cortex_core::task::OutputCap;
 use cortex_core::task::ShellWork;
 use cortex_core::task::TaskSpec;
@@ -18,6 +19,7 @@ use cortex_core::task::Terminal;
 use cortex_core::task::Window;
 use cortex_core::task::Work;
 use cortex_proto::json::DispatchRequest;
+use cortex_proto::json::FileDraft;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::TerminalDraft;
 use futures::StreamExt as _;
@@ -44,7 +46,7 @@ use crate::hub::TaskDraft;
 ///
 /// With `wait`, the answer comes when the task has ended (200, with the ends of its output) or when
 /// the time is over (202). With `Accept: text/event-stream`, it is a stream: `task` at once, `output`
-/// as it comes, `end` at the end. If the client goes away, the task runs on.
+/// and `progress` as they come, `end` at the end. If the client goes away, the task runs on.
 #[utoipa::path(
     post, path = "/api/sessions/{id}/dispatch", operation_id = "dispatch_task", tag = "tasks",
     params(
@@ -120,7 +122,8 @@ pub(super) fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
                      \"cwd\", \"env\", \"stdin\" and \"terminal\" belong to the first two",
                 ));
             }
-            Work::Skill { name: skill.name, input: skill.input }
+            let files = skill.files.into_iter().map(file_of).collect::<Answer<Vec<_>>>()?;
+            Work::Skill { name: skill.name, input: skill.input, files }
         }
         None => Work::Shell(ShellWork {
             argv: body.argv,
@@ -141,6 +144,14 @@ pub(super) fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
     spec.delivery = delivery;
     spec.output_cap = body.output_bytes.map(OutputCap::of);
     Ok(TaskDraft { spec, node: body.node })
+}
+
+fn file_of(draft: FileDraft) -> Answer<InputFile> {
+    let data = draft.content.to_bytes().map(Bytes::from).ok_or_else(|| {
+        let name = &draft.name;
+        Failure::invalid("files", format!("file {name:?}: neither \"utf8\" nor good \"base64\""))
+    })?;
+    Ok(InputFile { name: draft.name, data })
 }
 
 fn terminal_of(draft: TerminalDraft) -> Answer<Terminal> {
@@ -183,7 +194,7 @@ mod tests {
 
     #[test]
     fn two_kinds_of_work_and_bad_input_are_refused() {
-        let skill = SkillCall { name: "ping".into(), input: serde_json::Value::Null };
+        let skill = SkillCall { name: "ping".into(), ..SkillCall::default() };
         let both = DispatchRequest { skill: Some(skill), ..argv() };
         assert_eq!(code(both), "command");
         let stdin = Text { data: "%".into(), encoding: "base64".into() };

@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::convert::command_of;
+use super::convert::progress_info;
 use super::sse;
 use crate::feed::Frame;
 
@@ -88,6 +89,9 @@ fn task_event(event: &TaskEvent, bytes: &[u8]) -> (&'static str, Value) {
             let value =
                 json!({"attempt": attempt, "stream": stream, "from": from, "dropped": dropped});
             ("task.truncated", value)
+        }
+        TaskEvent::Progress { attempt, progress } => {
+            ("task.progress", json!({"attempt": attempt, "progress": progress_info(progress)}))
         }
         TaskEvent::CancelRequested { by, reason } => {
             ("task.cancel_requested", json!({"by": by, "reason": reason}))

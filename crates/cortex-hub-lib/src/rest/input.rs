@@ -33,13 +33,16 @@ pub(super) struct After {
     /// Nothing follows: closes standard input after the bytes, tells a terminal that its input ends.
     #[serde(default)]
     close: bool,
+    /// Where the bytes begin in all that is put into the task: what was put in before is left out,
+    /// so that the request may be repeated. Without it, a repeat puts the bytes in twice.
+    offset: Option<u64>,
 }
 
 /// Puts bytes into a running task: its standard input, or typed into its terminal.
 ///
 /// The task must have been sent with `open_stdin` or `terminal`. When the answer comes, the bytes
-/// are on their way; they survive a lost link to the node, but are not stored. A repeat of the
-/// request puts them in twice. Requests wait while the task does not read, for 20 seconds at most.
+/// are on their way; they survive a lost link to the node, but are not stored. Requests wait while
+/// the task does not read, for 20 seconds at most: then repeat them with the same `offset`.
 #[utoipa::path(
     post, path = "/api/tasks/{id}/input", operation_id = "put_task_input", tag = "tasks",
     params(("id" = String, Path, description = "`tsk_…`"), After),
@@ -53,16 +56,24 @@ pub(super) async fn put(
     Params(after): Params<After>,
     mut body: Bytes,
 ) -> Answer<StatusCode> {
-    let keyboard = api.hub.keyboard(&caller, read_id(&id)?).await?;
+    let id = read_id(&id)?;
+    let keyboard = match after.offset {
+        Some(1..) => api.hub.keyboard_again(&caller, id).await?,
+        _ => api.hub.keyboard(&caller, id).await?,
+    };
     let whole = body.len();
+    let put = async |done: usize, input: Input| match after.offset {
+        Some(offset) => keyboard.put_at(offset + done as u64, input).await,
+        None => keyboard.put(input).await,
+    };
     while !body.is_empty() {
         let left = body.len();
         let piece = body.split_to(left.min(PIECE_BYTES));
-        let put = timeout(PATIENCE, keyboard.put(Input::Data(piece))).await;
-        put.map_err(|_| slow(whole - left))??;
+        let taken = timeout(PATIENCE, put(whole - left, Input::Data(piece))).await;
+        taken.map_err(|_| slow(whole - left))??;
     }
     if after.close {
-        timeout(PATIENCE, keyboard.put(Input::Close)).await.map_err(|_| slow(whole))??;
+        timeout(PATIENCE, put(whole, Input::Close)).await.map_err(|_| slow(whole))??;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use super::Api;
 use super::convert::gap_info;
+use super::convert::progress_info;
 use super::convert::task_info;
 use super::edge::RequestId;
 use super::entry::stream_word;
@@ -74,7 +75,7 @@ pub(super) struct Octets(Vec<u8>);
 /// kept, `X-Cortex-Gap` (`<from>-<to>`) says what is left out: bytes from before it end there, and a
 /// read that would begin in it begins behind it. As events (`Accept: text/event-stream`): `output`
 /// with its bytes and the `id` `<stdout>-<stderr>` to resume after it, `gap` where some are left out,
-/// then `end` with the task.
+/// `progress` when the task says how far it has come, then `end` with the task.
 #[utoipa::path(
     get, path = "/api/tasks/{id}/output", operation_id = "read_task_output", tag = "tasks",
     params(
@@ -129,6 +130,10 @@ pub(super) fn follow(
             }
             Ok(Some(Follow::Gap { stream, gap, cursor })) => {
                 Some((gap_event(stream, gap, cursor), (Some(follower), request)))
+            }
+            Ok(Some(Follow::Progress(progress))) => {
+                let bytes = sse::event("progress", None, &progress_info(&progress));
+                Some((bytes, (Some(follower), request)))
             }
             Ok(Some(Follow::Ended(task))) => {
                 Some((sse::event("end", None, &task_info(&task)), (None, request)))

@@ -24,10 +24,13 @@ use super::input;
 use super::invites;
 use super::login;
 use super::logins;
+use super::mesh;
 use super::nodes;
 use super::output;
 use super::placement;
 use super::sessions;
+use super::signal;
+use super::skills;
 use super::tasks;
 use super::terminal;
 use super::tokens;
@@ -57,6 +60,7 @@ pub(super) fn table() -> Vec<Route> {
         row(Rule::Public, routes!(info::readiness)),
         row(read, routes!(info::metrics)),
         row(Rule::Public, routes!(info::info)),
+        row(read, routes!(mesh::get)),
         row(Rule::Public, routes!(docs::openapi)),
         row(Rule::Public, routes!(docs::docs)),
         row(Rule::Public, routes!(docs::page)),
@@ -103,11 +107,14 @@ pub(super) fn table() -> Vec<Route> {
         row(read, routes!(sessions::events)),
         deed(exec, &[Action::TaskSubmit], routes!(dispatch::dispatch)),
         row(read, routes!(placement::explain)),
+        row(read, routes!(skills::list)),
+        row(read, routes!(skills::get)),
         row(read, routes!(tasks::list)),
         row(read, routes!(tasks::get)),
         row(read, routes!(output::read)),
         deed(exec, &[Action::TaskCancel], routes!(tasks::cancel)),
         deed(exec, &[Action::TaskInput], routes!(input::put)),
+        deed(exec, &[Action::TaskSignal], routes!(signal::send)),
         row(read, routes!(terminal::screen)),
         // Who types needs `exec`: the method of `Hub` that gives out keyboards asks for it.
         row(read, routes!(terminal::join)),

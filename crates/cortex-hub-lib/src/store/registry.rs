@@ -1,6 +1,7 @@
 //! Nodes and invites in the database; live nodes also in memory, where their heartbeats go.
 
 mod change;
+mod forms;
 mod live;
 mod row;
 

@@ -7,6 +7,7 @@ use cortex_core::Result;
 use cortex_core::id::TaskId;
 use cortex_core::task::Outcome;
 use cortex_core::task::OutputTotals;
+use cortex_core::task::Progress;
 use cortex_core::task::Task;
 use cortex_core::task::TaskSpec;
 use sea_orm::ColumnTrait as _;
@@ -40,6 +41,8 @@ struct Life {
     #[serde(default, skip_serializing_if = "is_nothing")]
     before: OutputTotals,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     started_at: Option<i64>,
@@ -64,6 +67,7 @@ pub(super) fn life(task: &Task) -> Vec<u8> {
         output: task.output,
         spent: task.spent,
         before: task.before,
+        progress: task.progress.clone(),
         outcome: task.outcome.clone(),
         started_at: column::millis(task.started_at),
         ended_at: column::millis(task.ended_at),
@@ -123,6 +127,7 @@ fn to_task(row: &task::Model, spec: &[u8]) -> Result<Task> {
         output: life.output,
         spent: life.spent,
         before: life.before,
+        progress: life.progress,
         outcome: life.outcome,
         created_at: cortex_core::timestamp::Timestamp::from_millis(row.created_at),
         started_at: column::time(life.started_at),

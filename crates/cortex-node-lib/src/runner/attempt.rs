@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cortex_core::Result;
+use cortex_core::capability::Mismatch;
 use cortex_core::receipt::Output;
 use cortex_core::skill::Invocation;
 use cortex_core::skill::Skill;
@@ -27,6 +28,7 @@ use super::input::InputQueue;
 use super::journal::WriteError;
 use super::place::Place;
 use super::witness::Mandate;
+use super::workdir::Workdir;
 
 /// What a skill gets beyond its grace time before its future is dropped: time to count and report
 /// what it ended.
@@ -134,9 +136,15 @@ async fn call(
     if matches!(&order.work, Work::Shell(work) if work.terminal.is_some()) {
         floor.outbox.be_prompt(key);
     }
-    let console = AttemptConsole::new(key, Arc::clone(&floor.outbox), stop, typed, deadline);
-    let console = Arc::new(console);
+    let files = match &order.work {
+        Work::Skill { files, .. } => files.clone(),
+        _ => Vec::new(),
+    };
+    let workdir = Workdir::of(floor.identity.dir(), key, files);
+    let outbox = Arc::clone(&floor.outbox);
+    let console = Arc::new(AttemptConsole::new(key, outbox, stop, typed, workdir, deadline));
     let outcome = watched(key, &order, &*skill, input, &console, floor).await;
+    console.clean_up().await;
     (outcome, console.close())
 }
 
@@ -157,17 +165,19 @@ async fn watched(
     );
     let work = AssertUnwindSafe(skill.run(&invocation, input)).catch_unwind();
     let noting = note_process(floor, key, console);
+    let telling = console.tell_progress();
     let overdue = async {
         let reason = console.stop_asked().await;
         tokio::time::sleep(patience_for(reason, order.grace)).await;
         reason
     };
-    tokio::pin!(work, noting, overdue);
+    tokio::pin!(work, noting, telling, overdue);
     let returned = tokio::select! {
         biased;
         returned = &mut work => returned,
         reason = &mut overdue => return gave_up(reason),
         never = &mut noting => match never {},
+        never = &mut telling => match never {},
     };
     let was_stopped = console.stop_asked().now_or_never();
     match (returned, was_stopped) {
@@ -199,14 +209,19 @@ fn find(floor: &Floor, work: &Work) -> Result<(Arc<dyn Skill>, serde_json::Value
             Ok(input) => (shell::NAME.to_owned(), input),
             Err(error) => return Err(Outcome::Broken { message: error.to_string() }),
         },
-        Work::Skill { name, input } => (name.clone(), input.clone()),
+        Work::Skill { name, input, .. } => (name.clone(), input.clone()),
         _ => {
             let message = "this node does not know that kind of work".to_owned();
             return Err(Outcome::Broken { message });
         }
     };
     match floor.skills.get(&name) {
-        Some(skill) => Ok((skill, input)),
+        Some(skill) => {
+            if matches!(work, Work::Skill { .. }) {
+                floor.skills.check_input(&name, &input).map_err(|mismatch| misfit(&name, &mismatch))?;
+            }
+            Ok((skill, input))
+        }
         None => {
             let known: Vec<&str> = floor.skills.names().collect();
             let known = known.join(", ");
@@ -214,6 +229,12 @@ fn find(floor: &Floor, work: &Work) -> Result<(Arc<dyn Skill>, serde_json::Value
             Err(Outcome::Broken { message })
         }
     }
+}
+
+/// How a task ends whose input does not fit its skill.
+fn misfit(skill: &str, mismatch: &Mismatch) -> Outcome {
+    let reason = format!("input of {skill:?}: {mismatch}");
+    Outcome::Rejected { rule: "SKILL_INPUT".to_owned(), reason }
 }
 
 /// Notes the attempt's process in the journal, should it live for more than a moment.

@@ -3,15 +3,23 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cortex_core::Result;
 use cortex_core::receipt::Output;
+use cortex_core::skill;
 use cortex_core::skill::Console;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Input;
+use cortex_core::task::Progress;
+use cortex_core::task::Signal;
 use cortex_core::task::Stream;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::uplink::AttemptKey;
@@ -20,6 +28,7 @@ use crate::uplink::Transcript;
 
 use super::attempt::Stop;
 use super::input::InputQueue;
+use super::workdir::Workdir;
 
 /// The console of one attempt.
 pub(super) struct AttemptConsole {
@@ -27,9 +36,14 @@ pub(super) struct AttemptConsole {
     outbox: Arc<Outbox>,
     stop: Stop,
     input: Arc<InputQueue>,
+    workdir: Workdir,
     deadline: Option<Instant>,
     transcript: Transcript,
     pid: OnceLock<Option<u32>>,
+    /// The newest that the skill said and that was not reported.
+    progress: Mutex<Option<Progress>>,
+    advanced: Notify,
+    began: Instant,
 }
 
 impl AttemptConsole {
@@ -38,6 +52,7 @@ impl AttemptConsole {
         outbox: Arc<Outbox>,
         stop: Stop,
         input: Arc<InputQueue>,
+        workdir: Workdir,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
@@ -45,9 +60,13 @@ impl AttemptConsole {
             outbox,
             stop,
             input,
+            workdir,
             deadline,
             transcript: Transcript::default(),
             pid: OnceLock::new(),
+            progress: Mutex::default(),
+            advanced: Notify::new(),
+            began: Instant::now(),
         }
     }
 
@@ -56,9 +75,38 @@ impl AttemptConsole {
         self.pid.get().copied()
     }
 
+    /// Removes what the call had on disk.
+    pub(super) async fn clean_up(&self) {
+        self.workdir.remove().await;
+    }
+
     /// What was put out; from now on nothing is.
     pub(super) fn close(&self) -> Output {
+        self.report_progress();
         self.transcript.close()
+    }
+
+    /// Reports how far the skill says that it has come: the newest only, and not too often. What
+    /// comes last goes out with [`Self::close`].
+    pub(super) async fn tell_progress(&self) -> std::convert::Infallible {
+        loop {
+            self.advanced.notified().await;
+            self.report_progress();
+            tokio::time::sleep(Progress::pause(self.began.elapsed())).await;
+        }
+    }
+
+    /// Reports what was not reported yet.
+    fn report_progress(&self) {
+        let newest = self.lock_progress().take();
+        if let Some(progress) = newest {
+            self.outbox.progress(self.key, progress);
+        }
+    }
+
+    fn lock_progress(&self) -> MutexGuard<'_, Option<Progress>> {
+        // No code panics while it holds this lock.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when the attempt is to stop: on request, or because its time is over.
@@ -86,6 +134,19 @@ impl Console for AttemptConsole {
 
     fn cut(&self, stream: Stream) {
         self.transcript.cut(stream);
+    }
+
+    fn progress(&self, progress: Progress) {
+        *self.lock_progress() = Some(progress);
+        self.advanced.notify_one();
+    }
+
+    async fn workdir(&self) -> Result<skill::Workdir> {
+        self.workdir.get().await
+    }
+
+    async fn signal(&self) -> Signal {
+        self.input.signal().await
     }
 
     async fn input(&self) -> Input {

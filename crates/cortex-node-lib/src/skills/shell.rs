@@ -241,7 +241,7 @@ fn input_schema() -> serde_json::Value {
             "open_stdin": { "type": "boolean" },
             "terminal": { "type": "object" },
         },
-        "oneOf": [{ "required": ["argv"] }, { "required": ["line"] }, { "required": ["terminal"] }],
+        "anyOf": [{ "required": ["argv"] }, { "required": ["line"] }, { "required": ["terminal"] }],
     })
 }
 

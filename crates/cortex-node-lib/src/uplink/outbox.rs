@@ -26,6 +26,7 @@ use cortex_core::report::KnownAttempt;
 use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::task::Outcome;
+use cortex_core::task::Progress;
 use cortex_core::task::Stream;
 use cortex_proto::limits::MAX_CLAIMS;
 use tokio::sync::Notify;
@@ -170,6 +171,15 @@ impl Outbox {
     pub(crate) fn started(&self, key: AttemptKey, pid: Option<u32>) {
         let mut state = self.lock();
         if state.queue.start(key, pid, Instant::now()) {
+            wake(state);
+        }
+    }
+
+    /// Reports how far an attempt has come; that it began, where nobody said so yet.
+    pub(crate) fn progress(&self, key: AttemptKey, progress: Progress) {
+        let (mut state, now) = (self.lock(), Instant::now());
+        let started = state.queue.start(key, None, now);
+        if state.queue.push(key, News::Progress(progress), now) || started {
             wake(state);
         }
     }

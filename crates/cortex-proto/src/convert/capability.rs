@@ -1,12 +1,16 @@
 //! Capabilities.
 
+use std::sync::Arc;
+
 use cortex_core::capability::Capabilities;
 use cortex_core::capability::Disk;
 use cortex_core::capability::DiskKind;
+use cortex_core::capability::Form;
 use cortex_core::capability::Gpu;
 use cortex_core::capability::OfferedSkill;
 use cortex_core::capability::OperatingSystem;
 use cortex_core::capability::Runtime;
+use cortex_core::capability::Schema;
 
 use super::ConvertError;
 use crate::v1;
@@ -44,7 +48,7 @@ impl TryFrom<v1::Capabilities> for Capabilities {
             skills: wire
                 .skills
                 .into_iter()
-                .map(|skill| OfferedSkill { name: skill.name, version: skill.version })
+                .map(OfferedSkill::from)
                 .collect(),
             labels: wire.labels.into_iter().collect(),
             // Stated beside them.
@@ -100,9 +104,32 @@ impl From<Capabilities> for v1::Capabilities {
             skills: capabilities
                 .skills
                 .into_iter()
-                .map(|skill| v1::SkillInfo { name: skill.name, version: skill.version })
+                .map(v1::SkillInfo::from)
                 .collect(),
             labels: capabilities.labels.into_iter().collect(),
+        }
+    }
+}
+
+impl From<v1::SkillInfo> for OfferedSkill {
+    fn from(wire: v1::SkillInfo) -> Self {
+        let form = Form {
+            summary: wire.summary,
+            input: Schema::unread(wire.input_schema),
+            output: Schema::unread(wire.output_schema),
+        };
+        Self { name: wire.name, version: wire.version, form: Arc::new(form) }
+    }
+}
+
+impl From<OfferedSkill> for v1::SkillInfo {
+    fn from(skill: OfferedSkill) -> Self {
+        Self {
+            name: skill.name,
+            version: skill.version,
+            summary: skill.form.summary.clone(),
+            input_schema: skill.form.input.text().to_owned(),
+            output_schema: skill.form.output.text().to_owned(),
         }
     }
 }
@@ -148,7 +175,15 @@ mod tests {
                 version: "3.11".into(),
                 path: "/usr/bin/python3".into(),
             }],
-            skills: vec![OfferedSkill { name: "shell".into(), version: "1".into() }],
+            skills: vec![OfferedSkill {
+                name: "shell".into(),
+                version: "1".into(),
+                form: Arc::new(Form {
+                    summary: "Runs programs.".into(),
+                    input: Schema::unread(r#"{"type":"object"}"#),
+                    output: Schema::unread("true"),
+                }),
+            }],
             labels: [("role".to_owned(), "build".to_owned())].into(),
             max_tasks: 0,
         };

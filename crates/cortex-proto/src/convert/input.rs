@@ -2,6 +2,7 @@
 
 use cortex_core::id::TaskId;
 use cortex_core::task::Input;
+use cortex_core::task::Signal;
 use cortex_core::task::Terminal;
 use cortex_core::task::Window;
 
@@ -33,6 +34,7 @@ impl From<InputOrder> for v1::TaskInput {
             Input::Data(data) => Body::Data(data),
             Input::Resize(window) => Body::Resize(window.into()),
             Input::Close => Body::Close(v1::CloseInput {}),
+            Input::Signal(signal) => Body::Signal(signal.number().into()),
         };
         Self { task_id: order.task.to_string(), number: order.number, body: Some(body) }
     }
@@ -51,6 +53,12 @@ impl TryFrom<v1::TaskInput> for InputOrder {
             Body::Data(data) => Input::Data(data),
             Body::Resize(window) => Input::Resize(window.try_into()?),
             Body::Close(v1::CloseInput {}) => Input::Close,
+            Body::Signal(number) => {
+                let is_it = |signal: &&Signal| i32::from(signal.number()) == number;
+                let signal = Signal::ALL.iter().find(is_it);
+                let known = signal.ok_or_else(|| ConvertError::bad("signal", "no known signal"));
+                Input::Signal(*known?)
+            }
         };
         Ok(Self { task: parse_id("task_id", &wire.task_id)?, number: wire.number, input })
     }
@@ -103,7 +111,9 @@ mod tests {
     fn every_input_survives_the_way() {
         let window = Window::new(132, 43).unwrap();
         let data = Bytes::from_static(b"\x03\xff");
-        for input in [Input::Data(data), Input::Resize(window), Input::Close] {
+        let signals = Signal::ALL.iter().map(|signal| Input::Signal(*signal));
+        let inputs = [Input::Data(data), Input::Resize(window), Input::Close];
+        for input in inputs.into_iter().chain(signals) {
             let order = InputOrder { task: TaskId::from_bytes([7; 16]), number: 9, input };
             assert_eq!(InputOrder::try_from(v1::TaskInput::from(order.clone())), Ok(order));
         }
@@ -119,6 +129,9 @@ mod tests {
         for (cols, rows) in [(0, 1), (1, 501), (1 << 16, 24)] {
             let resize = Body::Resize(v1::WindowSize { cols, rows });
             assert!(InputOrder::try_from(wire(Some(resize))).is_err(), "{cols}x{rows}");
+        }
+        for number in [0, 11, -1] {
+            assert!(InputOrder::try_from(wire(Some(Body::Signal(number)))).is_err(), "{number}");
         }
         assert_eq!(InputOrder::try_from(wire(None)), Err(ConvertError::Missing("body")));
     }

@@ -10,6 +10,7 @@ use cortex_core::report::KnownAttempt;
 use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::task::Outcome;
+use cortex_core::task::Progress;
 use cortex_core::task::Stream;
 
 use super::ConvertError;
@@ -29,6 +30,7 @@ pub fn parse_report(wire: v1::TaskReport) -> Result<Report, ConvertError> {
         Body::Started(started) => News::Started { pid: (started.pid > 0).then_some(started.pid) },
         Body::Progress(progress) => parse_progress(progress)?,
         Body::Response(response) => parse_response(response)?,
+        Body::Advance(wire) => News::Progress(Progress::new(wire.done, wire.total, wire.message)),
     };
     Ok(Report {
         task: parse_id("task_id", &wire.task_id)?,
@@ -143,6 +145,11 @@ impl From<Report> for v1::TaskReport {
                 };
                 Body::Progress(v1::ProgressEvent { stream: stream.into(), offset, data })
             }
+            News::Progress(progress) => Body::Advance(v1::TaskProgress {
+                done: progress.done(),
+                total: progress.total(),
+                message: progress.message().to_owned(),
+            }),
             News::Ended { outcome, receipt } => Body::Response(v1::TaskResponse {
                 outcome: Some(outcome.into()),
                 receipt: Some(v1::Receipt {
@@ -229,6 +236,8 @@ mod tests {
     fn reports_survive_the_way() {
         round_trip(News::Started { pid: Some(7) });
         round_trip(News::Started { pid: None });
+        round_trip(News::Progress(Progress::new(1, Some(2), "half")));
+        round_trip(News::Progress(Progress::new(9, None, "")));
         let data = Bytes::from_static(b"\xff\0hi");
         round_trip(News::Output { stream: Stream::Stderr, offset: 9, data });
         for outcome in [

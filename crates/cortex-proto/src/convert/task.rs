@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
+use cortex_core::task::InputFile;
 use cortex_core::task::ShellWork;
 use cortex_core::task::TaskSpec;
 use cortex_core::task::Terminal;
@@ -58,9 +59,11 @@ impl From<TaskOrder> for v1::TaskRequest {
         use v1::task_request::Payload;
         let payload = match order.work {
             Work::Shell(work) => Some(Payload::Shell(work.into())),
-            Work::Skill { name, input } => {
+            Work::Skill { name, input, files } => {
                 let input_json = input.to_string().into_bytes().into();
-                Some(Payload::Skill(v1::SkillTask { name, input_json }))
+                let file = |file: InputFile| v1::TaskFile { name: file.name, data: file.data };
+                let files = files.into_iter().map(file).collect();
+                Some(Payload::Skill(v1::SkillTask { name, input_json, files }))
             }
             _ => None,
         };
@@ -85,6 +88,11 @@ impl TryFrom<v1::TaskRequest> for TaskOrder {
                 name: skill.name,
                 input: serde_json::from_slice(&skill.input_json)
                     .map_err(|error| ConvertError::bad("skill.input_json", error))?,
+                files: skill
+                    .files
+                    .into_iter()
+                    .map(|file| InputFile { name: file.name, data: file.data })
+                    .collect(),
             },
             Payload::Browser(_) => {
                 return Err(ConvertError::bad("payload", "this node has no browser skill"));
@@ -191,6 +199,21 @@ mod tests {
             let wire = v1::TaskRequest::from(order.clone());
             prop_assert_eq!(TaskOrder::try_from(wire), Ok(order));
         }
+    }
+
+    #[test]
+    fn the_files_of_a_call_survive_the_way_and_bad_names_do_not() {
+        let order = |name: &str| {
+            let data = Bytes::from_static(b"\0\xff");
+            let files = vec![InputFile { name: name.to_owned(), data }];
+            let input = serde_json::json!({"a": 1});
+            let work = Work::Skill { name: "read".into(), input, files };
+            let (task, session) = (TaskId::from_bytes([7; 16]), SessionId::from_bytes([3; 16]));
+            TaskOrder::of(task, session, &TaskSpec::new(work))
+        };
+        let good = order("in.csv");
+        assert_eq!(TaskOrder::try_from(v1::TaskRequest::from(good.clone())), Ok(good));
+        assert!(TaskOrder::try_from(v1::TaskRequest::from(order("../x"))).is_err());
     }
 
     #[test]

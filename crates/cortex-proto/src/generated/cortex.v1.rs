@@ -243,6 +243,16 @@ pub struct SkillInfo {
     /// Its version.
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
+    /// What it does, in a sentence of at most 1 KiB; empty where nobody said.
+    #[prost(string, tag = "3")]
+    pub summary: ::prost::alloc::string::String,
+    /// JSON Schema of its input, a JSON text of at most 32 KiB; empty where nobody said. Summaries and
+    /// schemas of all skills have at most 256 KiB together.
+    #[prost(string, tag = "4")]
+    pub input_schema: ::prost::alloc::string::String,
+    /// JSON Schema of what it returns, as `input_schema`.
+    #[prost(string, tag = "5")]
+    pub output_schema: ::prost::alloc::string::String,
 }
 /// Asks for a challenge to enrol.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1972,7 +1982,7 @@ pub struct TaskInput {
     #[prost(uint64, tag = "2")]
     pub number: u64,
     /// What it is.
-    #[prost(oneof = "task_input::Body", tags = "3, 4, 5")]
+    #[prost(oneof = "task_input::Body", tags = "3, 4, 5, 6")]
     pub body: ::core::option::Option<task_input::Body>,
 }
 /// Nested message and enum types in `TaskInput`.
@@ -1989,6 +1999,10 @@ pub mod task_input {
         /// Nothing follows: standard input is closed, a terminal is told that its input ends.
         #[prost(message, tag = "5")]
         Close(super::CloseInput),
+        /// The program and its group are sent a signal, in a terminal what is in the foreground. Goes
+        /// ahead of what waits, and to tasks that take no other input, too.
+        #[prost(enumeration = "super::ProcessSignal", tag = "6")]
+        Signal(i32),
     }
 }
 /// The end of an attempt's input.
@@ -2057,7 +2071,7 @@ pub struct TaskReport {
     #[prost(uint64, tag = "3")]
     pub sequence: u64,
     /// What happened.
-    #[prost(oneof = "task_report::Body", tags = "4, 5, 6")]
+    #[prost(oneof = "task_report::Body", tags = "4, 5, 6, 7")]
     pub body: ::core::option::Option<task_report::Body>,
 }
 /// Nested message and enum types in `TaskReport`.
@@ -2074,7 +2088,23 @@ pub mod task_report {
         /// It ended.
         #[prost(message, tag = "6")]
         Response(super::TaskResponse),
+        /// It told how far it has come.
+        #[prost(message, tag = "7")]
+        Advance(super::TaskProgress),
     }
+}
+/// How far an attempt has come, as the skill says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskProgress {
+    /// What is done; not more than total.
+    #[prost(uint64, tag = "1")]
+    pub done: u64,
+    /// How much there is to do; absent where nobody knows.
+    #[prost(uint64, optional, tag = "2")]
+    pub total: ::core::option::Option<u64>,
+    /// What is being done, for people: at most 256 bytes, no control characters.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
 }
 /// An attempt has started.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2211,6 +2241,71 @@ pub struct AttemptAck {
     /// The highest sequence such that it and all before it are stored.
     #[prost(uint64, tag = "3")]
     pub sequence: u64,
+}
+/// A signal that a program can be sent; numbers are those of Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ProcessSignal {
+    /// Not said.
+    Unspecified = 0,
+    /// SIGHUP.
+    Hup = 1,
+    /// SIGINT.
+    Int = 2,
+    /// SIGQUIT.
+    Quit = 3,
+    /// SIGKILL, to all of the task's processes.
+    Kill = 9,
+    /// SIGUSR1.
+    Usr1 = 10,
+    /// SIGUSR2.
+    Usr2 = 12,
+    /// SIGTERM.
+    Term = 15,
+    /// SIGCONT.
+    Cont = 18,
+    /// SIGSTOP.
+    Stop = 19,
+    /// SIGTSTP.
+    Tstp = 20,
+}
+impl ProcessSignal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PROCESS_SIGNAL_UNSPECIFIED",
+            Self::Hup => "PROCESS_SIGNAL_HUP",
+            Self::Int => "PROCESS_SIGNAL_INT",
+            Self::Quit => "PROCESS_SIGNAL_QUIT",
+            Self::Kill => "PROCESS_SIGNAL_KILL",
+            Self::Usr1 => "PROCESS_SIGNAL_USR1",
+            Self::Usr2 => "PROCESS_SIGNAL_USR2",
+            Self::Term => "PROCESS_SIGNAL_TERM",
+            Self::Cont => "PROCESS_SIGNAL_CONT",
+            Self::Stop => "PROCESS_SIGNAL_STOP",
+            Self::Tstp => "PROCESS_SIGNAL_TSTP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PROCESS_SIGNAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "PROCESS_SIGNAL_HUP" => Some(Self::Hup),
+            "PROCESS_SIGNAL_INT" => Some(Self::Int),
+            "PROCESS_SIGNAL_QUIT" => Some(Self::Quit),
+            "PROCESS_SIGNAL_KILL" => Some(Self::Kill),
+            "PROCESS_SIGNAL_USR1" => Some(Self::Usr1),
+            "PROCESS_SIGNAL_USR2" => Some(Self::Usr2),
+            "PROCESS_SIGNAL_TERM" => Some(Self::Term),
+            "PROCESS_SIGNAL_CONT" => Some(Self::Cont),
+            "PROCESS_SIGNAL_STOP" => Some(Self::Stop),
+            "PROCESS_SIGNAL_TSTP" => Some(Self::Tstp),
+            _ => None,
+        }
+    }
 }
 /// A process's output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

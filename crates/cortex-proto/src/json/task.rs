@@ -85,7 +85,7 @@ pub struct DispatchRequest {
 }
 
 /// A skill to call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SkillCall {
@@ -95,6 +95,20 @@ pub struct SkillCall {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub input: serde_json::Value,
+    /// Files that come with the call: at most 64, with 2 MiB together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileDraft>,
+}
+
+/// A file that comes with a call; the skill finds it in a directory of that call.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FileDraft {
+    /// Its name: one part of a path, without slashes.
+    pub name: String,
+    /// Its bytes.
+    pub content: Text,
 }
 
 /// Bytes as text where they are UTF-8, else as base64.
@@ -180,6 +194,9 @@ pub struct TaskInfo {
     pub terminal: bool,
     /// How much output is stored.
     pub output: OutputInfo,
+    /// How far it has come, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ProgressInfo>,
     /// The end of standard output, at most 64 KiB; only where the request waited for the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<Text>,
@@ -202,6 +219,23 @@ impl TaskInfo {
     pub fn is_ended(&self) -> bool {
         self.ended_at.is_some()
     }
+}
+
+/// How far a task has come, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProgressInfo {
+    /// What is done.
+    pub done: u64,
+    /// How much there is to do, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// The whole percent that are done, where the total is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
+    /// What is being done, for a person.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// How much output of a task came, and what of it is left out.
@@ -254,6 +288,16 @@ pub struct OutputEvent {
     pub data: String,
     /// `utf8` or `base64`.
     pub encoding: String,
+}
+
+/// Sends a signal to a running task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SignalRequest {
+    /// `HUP`, `INT`, `QUIT`, `KILL`, `USR1`, `USR2`, `TERM`, `CONT`, `STOP` or `TSTP`; with `SIG` in
+    /// front, or as its number on Linux, if you like.
+    pub signal: String,
 }
 
 /// Asks for a task's end.

@@ -1,16 +1,23 @@
 //! One task with somebody waiting for it: output as it comes, Ctrl-C, the end.
 
 use std::cell::RefCell;
+use std::io::IsTerminal as _;
 
+use cortex_core::task::Signal;
 use cortex_proto::json::CancelBody;
+use cortex_proto::json::SignalRequest;
 use cortex_proto::json::TaskInfo;
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::client::address::Route;
 use crate::client::call::Call;
+use crate::client::cursor::OutputCursor;
 use crate::client::output::Follow;
 use crate::client::output::OutputReader;
+use crate::command::exec::feed::Feed;
+use crate::command::exec::line::ProgressLine;
 use crate::command::exec::sink::Sink;
 use crate::exit::Exit;
 use crate::exit::Failure;
@@ -27,30 +34,61 @@ pub(crate) struct Attended {
     /// The node's name, where there are several to tell apart.
     node: Option<String>,
     id: Option<String>,
+    /// What Ctrl-C may do.
+    hold: Hold,
+    feed: Option<Feed>,
     is_cancelled: bool,
+}
+
+/// What Ctrl-C does to a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// First cancels it, then kills it, then leaves it.
+    Program,
+    /// First cancels it, then leaves it: there is nothing to kill.
+    Skill,
+    /// Leaves it at once.
+    Guest,
 }
 
 enum Event {
     Interrupted(u8),
+    Fed(Result<()>),
     Follow(Follow),
 }
 
 impl Attended {
     /// Attends the task that `dispatch` submits.
-    pub(crate) fn new(client: Client, dispatch: Call, index: usize, node: Option<String>) -> Self {
-        Self {
-            reader: OutputReader::of_dispatch(client, dispatch),
-            index,
-            node,
-            id: None,
-            is_cancelled: false,
-        }
+    pub(crate) fn new(
+        client: Client,
+        dispatch: Call,
+        index: usize,
+        node: Option<String>,
+        hold: Hold,
+    ) -> Self {
+        let reader = OutputReader::of_dispatch(client, dispatch);
+        Self { reader, index, node, id: None, hold, feed: None, is_cancelled: false }
     }
 
-    /// Attends it to its end. The first count in `interrupts` cancels it, the second leaves it.
+    /// Attends a task that is there already, behind `since`; it is somebody else's to end.
+    pub(crate) fn guest(client: Client, id: &str, since: OutputCursor) -> Self {
+        let reader = OutputReader::of_task(client, id, since);
+        let (id, hold) = (Some(id.to_owned()), Hold::Guest);
+        Self { reader, index: 0, node: None, id, hold, feed: None, is_cancelled: false }
+    }
+
+    /// Passes standard input on to it.
+    #[must_use]
+    pub(crate) fn fed(mut self, feed: Option<Feed>) -> Self {
+        self.feed = feed;
+        self
+    }
+
+    /// Attends it to its end. What counts in `interrupts` do is said by its [`Hold`].
     ///
     /// # Errors
-    /// What the hub refuses; the hub was lost; interrupted; nobody reads the output.
+    /// What the hub refuses; the hub was lost; interrupted; nobody reads the output; standard input
+    /// does not get through.
     pub(crate) async fn run(
         &mut self,
         program: &Program,
@@ -76,23 +114,49 @@ impl Attended {
         sink: &RefCell<Sink>,
         interrupts: &mut watch::Receiver<u8>,
     ) -> Result<TaskInfo> {
+        let (known, task) = oneshot::channel();
+        let mut known = Some(known);
+        let (client, feed) = (self.reader.client().another(), self.feed.take());
+        let feeding = async {
+            match feed {
+                Some(feed) => feed.run(client, task).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(feeding);
+        let (mut is_fed, mut line) = (false, ProgressLine::default());
         loop {
             let event = tokio::select! {
                 biased;
                 Ok(()) = interrupts.changed() => Event::Interrupted(*interrupts.borrow_and_update()),
+                fed = &mut feeding, if !is_fed => Event::Fed(fed),
                 follow = self.reader.next() => Event::Follow(follow?),
             };
             match event {
-                Event::Interrupted(0) => {}
-                Event::Interrupted(1) => self.cancel(program, interrupts).await?,
-                Event::Interrupted(_) => return Err(self.left()),
+                Event::Interrupted(count) => {
+                    line.clear();
+                    self.interrupted(count, program, interrupts).await?;
+                }
+                Event::Fed(fed) => {
+                    is_fed = true;
+                    if let Err(failure) = fed {
+                        // A part of the input is worse than none.
+                        self.cancel(program, interrupts).await?;
+                        return Err(failure);
+                    }
+                }
                 Event::Follow(Follow::Task(task)) => {
+                    if let Some(known) = known.take() {
+                        // Nobody waits for it where there is nothing to feed.
+                        let _ = known.send(task.id.clone());
+                    }
                     self.id = Some(task.id);
                     if *interrupts.borrow() > 0 {
                         self.cancel(program, interrupts).await?;
                     }
                 }
                 Event::Follow(Follow::Output { channel, offset, data }) => {
+                    line.make_room(&data);
                     let id = self.id.as_deref().unwrap_or_default();
                     let printed = sink.borrow_mut().output(self.index, id, channel, offset, &data);
                     if let Err(failure) = printed {
@@ -105,11 +169,24 @@ impl Attended {
                     let id = self.id.as_deref().unwrap_or_default();
                     sink.borrow_mut().gap(self.index, id, channel, (from, to))?;
                 }
-                Event::Follow(Follow::Lost(reason)) => program.output.note(format_args!(
-                    "{}lost the hub ({reason}); the task goes on, trying again",
-                    self.prefix()
-                )),
+                Event::Follow(Follow::Progress(progress)) => {
+                    let id = self.id.as_deref().unwrap_or_default();
+                    if !sink.borrow_mut().progress(self.index, id, &progress)?
+                        && program.output.is_chatty()
+                        && std::io::stderr().is_terminal()
+                    {
+                        line.show(&progress);
+                    }
+                }
+                Event::Follow(Follow::Lost(reason)) => {
+                    line.clear();
+                    program.output.note(format_args!(
+                        "{}lost the hub ({reason}); the task goes on, trying again",
+                        self.prefix()
+                    ));
+                }
                 Event::Follow(Follow::End(task)) => {
+                    line.clear();
                     sink.borrow_mut().end(self.index, &task)?;
                     if task.state == "cancelled" && *interrupts.borrow() > 0 {
                         let summary = task.summary.as_deref().unwrap_or("cancelled");
@@ -124,6 +201,22 @@ impl Attended {
         }
     }
 
+    /// Does what the user wants who has pressed Ctrl-C so many times.
+    async fn interrupted(
+        &mut self,
+        count: u8,
+        program: &Program,
+        interrupts: &mut watch::Receiver<u8>,
+    ) -> Result<()> {
+        match (count, self.hold) {
+            (0, _) => Ok(()),
+            (_, Hold::Guest) => Err(self.left()),
+            (1, _) => self.cancel(program, interrupts).await,
+            (2, Hold::Program) if self.id.is_some() => self.kill(program, interrupts).await,
+            _ => Err(self.left()),
+        }
+    }
+
     /// Asks for the task's end; a failure is told and the wait goes on.
     async fn cancel(
         &mut self,
@@ -134,20 +227,58 @@ impl Attended {
             return Ok(());
         };
         self.is_cancelled = true;
-        program.output.note(format_args!(
-            "{}cancelling {id}; Ctrl-C once more leaves it to itself",
-            self.prefix()
-        ));
-        let route = Route::new("/api/tasks").segment(&id).segment("cancel");
+        let next = match self.hold {
+            Hold::Program => "kills it",
+            _ => "leaves it to itself",
+        };
+        let prefix = self.prefix();
+        program.output.note(format_args!("{prefix}cancelling {id}; Ctrl-C once more {next}"));
         let body = CancelBody { reason: Some("interrupted by the user".to_owned()) };
+        let call = Call::post(route(&id).segment("cancel"), &body)?;
+        self.ask("cancel", &id, &call, program, interrupts).await
+    }
+
+    /// Ends all processes of the task at once.
+    async fn kill(
+        &mut self,
+        program: &Program,
+        interrupts: &mut watch::Receiver<u8>,
+    ) -> Result<()> {
+        let Some(id) = self.id.clone() else { return Ok(()) };
+        let prefix = self.prefix();
+        program.output.note(format_args!(
+            "{prefix}killing {id}; Ctrl-C once more leaves it to itself"
+        ));
+        let body = SignalRequest { signal: Signal::Kill.word().to_owned() };
+        let call = Call::post(route(&id).segment("signal"), &body)?;
+        self.ask("kill", &id, &call, program, interrupts).await
+    }
+
+    /// Makes a call, unless the user presses Ctrl-C meanwhile: then the next step comes.
+    async fn ask(
+        &self,
+        verb: &str,
+        id: &str,
+        call: &Call,
+        program: &Program,
+        interrupts: &mut watch::Receiver<u8>,
+    ) -> Result<()> {
         let mut client = self.reader.client().another();
         let answer = tokio::select! {
-            answer = client.post::<TaskInfo>(route, &body) => answer,
-            Ok(()) = interrupts.changed() => return Err(self.left()),
+            answer = client.send(call) => answer,
+            Ok(()) = interrupts.changed() => {
+                interrupts.mark_changed();
+                return Ok(());
+            }
         };
-        if let Err(failure) = answer {
-            let prefix = self.prefix();
-            program.output.warn(format_args!("{prefix}cannot cancel {id}: {failure}"));
+        match answer.map(drop).map_err(|error| client.told(error)) {
+            // It was faster.
+            Err(failure) if failure.code() == "task_ended" => {}
+            Err(failure) => {
+                let prefix = self.prefix();
+                program.output.warn(format_args!("{prefix}cannot {verb} {id}: {failure}"));
+            }
+            Ok(()) => {}
         }
         Ok(())
     }
@@ -166,6 +297,10 @@ impl Attended {
     fn prefix(&self) -> String {
         self.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default()
     }
+}
+
+fn route(id: &str) -> Route {
+    Route::new("/api/tasks").segment(id)
 }
 
 /// The exit code of an ended task.

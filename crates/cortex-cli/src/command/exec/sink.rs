@@ -2,6 +2,7 @@
 //! line, as JSON lines, or kept for one document at the end.
 
 use bytes::Bytes;
+use cortex_proto::json::ProgressInfo;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::Text;
 use serde_json::json;
@@ -22,6 +23,8 @@ const MAX_LINE_BYTES: usize = 64 * 1024;
 pub(crate) enum Sink {
     /// Byte for byte.
     Raw,
+    /// Byte for byte, all to standard error: standard output is for what is returned.
+    Aside,
     /// Line by line, with names in front.
     Prefixed(Vec<Prefixed>),
     /// As JSON lines.
@@ -78,6 +81,7 @@ impl Sink {
     ) -> Result<()> {
         match self {
             Sink::Raw => print(channel, data),
+            Sink::Aside => print(Channel::Stderr, data),
             Sink::Prefixed(nodes) => match nodes.get_mut(index) {
                 Some(node) => print(channel, &node.take(channel, data)),
                 None => Ok(()),
@@ -139,6 +143,18 @@ impl Sink {
         }
     }
 
+    /// Takes note of how far a task has come; whether it was printed.
+    ///
+    /// # Errors
+    /// It cannot be printed.
+    pub(crate) fn progress(&self, index: usize, id: &str, progress: &ProgressInfo) -> Result<bool> {
+        let Sink::Lines(nodes) = self else { return Ok(false) };
+        let node = name_at(nodes, index);
+        let line = json!({ "type": "progress", "node": node, "task": id, "progress": progress });
+        output::write_stdout(format!("{line}\n").as_bytes())?;
+        Ok(true)
+    }
+
     /// Takes note of a task's end.
     ///
     /// # Errors
@@ -153,7 +169,7 @@ impl Sink {
                 Some(node) => node.flush(),
                 None => Ok(()),
             },
-            Sink::Raw | Sink::Kept(_) => Ok(()),
+            Sink::Raw | Sink::Aside | Sink::Kept(_) => Ok(()),
         }
     }
 
@@ -164,7 +180,7 @@ impl Sink {
     pub(crate) fn finish(&mut self) -> Result<()> {
         match self {
             Sink::Prefixed(nodes) => nodes.iter_mut().try_for_each(Prefixed::flush),
-            Sink::Raw | Sink::Lines(_) | Sink::Kept(_) => Ok(()),
+            Sink::Raw | Sink::Aside | Sink::Lines(_) | Sink::Kept(_) => Ok(()),
         }
     }
 

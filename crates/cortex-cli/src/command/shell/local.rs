@@ -44,7 +44,7 @@ const TAKE_TITLE: &[u8] = b"\x1b[23;0t";
 
 /// What happens here.
 #[derive(Debug)]
-pub(super) enum Here {
+pub(in crate::command) enum Here {
     /// Keys were typed.
     Keys(Vec<u8>),
     /// Nothing more is typed: standard input is no terminal, and has ended.
@@ -66,7 +66,7 @@ enum Keys {
 
 /// The user's terminal in raw mode, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Local {
+pub(in crate::command) struct Local {
     keys: Keys,
     /// The settings to go back to, of a terminal.
     before: Option<Termios>,
@@ -79,7 +79,7 @@ impl Local {
     ///
     /// # Errors
     /// The system does not let it.
-    pub(super) fn begin() -> Result<Self> {
+    pub(in crate::command) fn begin() -> Result<Self> {
         let listen = |kind| signal(kind).map_err(unusable);
         let resized = listen(SignalKind::window_change())?;
         let ends = |kind| listen(kind).map(|signal| (kind, signal));
@@ -108,7 +108,7 @@ impl Local {
     ///
     /// # Cancel safety
     /// Nothing is lost where the future is dropped.
-    pub(super) async fn next(&mut self, wants_keys: bool) -> Here {
+    pub(in crate::command) async fn next(&mut self, wants_keys: bool) -> Here {
         let [(hang_up, hung_up), (terminate, terminated), (interrupt, interrupted)] =
             &mut self.ended;
         tokio::select! {
@@ -121,7 +121,7 @@ impl Local {
     }
 
     /// Undoes what the program on the node did to the terminal.
-    pub(super) fn put_right(&self) {
+    pub(in crate::command) fn put_right(&self) {
         if io::stdout().is_terminal() {
             // Nothing else can be tried.
             let _ = output::write_stdout(PUT_RIGHT);
@@ -132,7 +132,7 @@ impl Local {
     ///
     /// # Errors
     /// The terminal cannot be taken over again.
-    pub(super) fn suspend(&self) -> Result<()> {
+    pub(in crate::command) fn suspend(&self) -> Result<()> {
         self.put_right();
         self.give_back();
         // It goes on in the next line when its shell says so.
@@ -164,7 +164,7 @@ impl Local {
     }
 
     /// Says something on a line of its own.
-    pub(super) fn say(&self, text: &str) {
+    pub(in crate::command) fn say(&self, text: &str) {
         if !self.is_terminal() {
             // Nobody to tell that nobody listens.
             let _ = output::write_stderr(format!("[{text}]\n").as_bytes());
@@ -226,8 +226,21 @@ async fn read(keys: &AsyncFd<File>) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Makes sure that there is a terminal.
+///
+/// # Errors
+/// Standard input or output is none.
+pub(in crate::command) fn check() -> Result<()> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage("standard input and output must be a terminal")
+        .with_code("no_terminal")
+        .or_hint("cortex-cli exec runs a program without one"))
+}
+
 /// The user's terminal as one to ask for; 80 by 24 where its size is not known.
-pub(super) fn draft() -> TerminalDraft {
+pub(in crate::command) fn draft() -> TerminalDraft {
     let (cols, rows) = size().unwrap_or((80, 24));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     let term = std::env::var("TERM").ok();
@@ -237,7 +250,7 @@ pub(super) fn draft() -> TerminalDraft {
 }
 
 /// The size of the user's terminal, in what a hub takes.
-pub(super) fn size() -> Option<(u16, u16)> {
+pub(in crate::command) fn size() -> Option<(u16, u16)> {
     let size = termios::tcgetwinsize(io::stdout());
     let size = size.or_else(|_| termios::tcgetwinsize(io::stdin())).ok()?;
     let most = cortex_core::task::MAX_SIDE;

@@ -1,6 +1,7 @@
 //! Rows of tasks.
 
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::ProgressInfo;
 use cortex_proto::json::TaskInfo;
 
 use crate::output::span;
@@ -39,7 +40,7 @@ impl Row for TaskInfo {
             Some(most) => format!("{} of up to {most}", self.attempt),
             None => self.attempt.to_string(),
         };
-        let mut out = vec![
+        let mut details = vec![
             ("Id", Cell::plain(&self.id)),
             ("Session", Cell::plain(&self.session)),
             ("By", Cell::plain(&self.by)),
@@ -57,12 +58,15 @@ impl Row for TaskInfo {
             ("Time", Cell::maybe(duration(self, now))),
         ];
         if let Some(waiting) = &self.waiting {
-            out.push(("Waits for", Cell::new(&waiting.message, Tone::Warn)));
-            out.push(("Own before it", Cell::plain(waiting.ahead.to_string())));
+            details.push(("Waits for", Cell::new(&waiting.message, Tone::Warn)));
+            details.push(("Own before it", Cell::plain(waiting.ahead.to_string())));
         }
-        out.extend(delivery.priority.map(|own| ("Priority", Cell::plain(own.to_string()))));
-        out.extend(delivery.deadline.as_ref().map(|at| ("Deadline", Cell::plain(at))));
-        out
+        details.extend(delivery.priority.map(|own| ("Priority", Cell::plain(own.to_string()))));
+        details.extend(delivery.deadline.as_ref().map(|at| ("Deadline", Cell::plain(at))));
+        if let Some(far) = &self.progress {
+            details.push(("Progress", Cell::plain(progress(far))));
+        }
+        details
     }
 
     fn key(&self) -> &str {
@@ -79,6 +83,16 @@ fn state_cell(state: &str) -> Cell {
         _ => Tone::Plain,
     };
     Cell::new(state, tone)
+}
+
+/// How far it has come, on one line.
+pub(crate) fn progress(progress: &ProgressInfo) -> String {
+    let ProgressInfo { done, total, percent, message } = progress;
+    let far = match (percent, total) {
+        (Some(percent), Some(total)) => format!("{percent} % ({done} of {total})"),
+        _ => done.to_string(),
+    };
+    if message.is_empty() { far } else { format!("{far} {message}") }
 }
 
 /// How long it ran, or runs until now.

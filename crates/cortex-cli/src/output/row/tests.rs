@@ -177,6 +177,7 @@ fn task() -> TaskInfo {
         summary: Some("exited with 7\x1b[2J".into()),
         outcome: Some(json!({"kind": "exited", "code": 7})),
         output: OutputInfo { stdout_bytes: 1536, dropped_bytes: 10, ..OutputInfo::default() },
+        progress: None,
         stdout: None,
         stderr: None,
         created_at: "2026-11-22T11:59:00Z".into(),

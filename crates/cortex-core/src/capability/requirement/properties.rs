@@ -76,7 +76,7 @@ pub(crate) fn any_stated() -> impl Strategy<Value = Option<Capabilities>> {
         0.9,
         stated.prop_map(|((family, kernel), cores, memory_bytes, gpus, skills, labels)| {
             let gpu = |memory_bytes| Gpu { memory_bytes, ..Gpu::default() };
-            let skill = |name| OfferedSkill { name, version: String::new() };
+            let skill = |name| OfferedSkill { name, ..OfferedSkill::default() };
             Capabilities {
                 os: OperatingSystem { family, ..OperatingSystem::default() },
                 kernel,

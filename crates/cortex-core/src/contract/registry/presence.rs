@@ -46,7 +46,8 @@ async fn touch(registry: &dyn NodeRegistry, sighting: Sighting, now: Timestamp) 
 /// Each opened stream counts one up and brings what the node says about itself.
 pub async fn each_stream_gets_the_next_epoch(registry: &dyn NodeRegistry) {
     let enrolled = enroll(registry, 1, "lab").await;
-    let skill = OfferedSkill { name: "shell".to_owned(), version: "1".to_owned() };
+    let (name, version) = ("shell".to_owned(), "1".to_owned());
+    let skill = OfferedSkill { name, version, ..OfferedSkill::default() };
     let stated = Capabilities { cores: 8, skills: vec![skill], ..Capabilities::default() };
     let later = Capabilities { cores: 16, ..Capabilities::default() };
     for (epoch, capabilities) in [(1, stated.clone()), (2, stated), (3, later)] {

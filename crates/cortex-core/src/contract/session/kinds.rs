@@ -18,6 +18,7 @@ use crate::session::SessionStore;
 use crate::task::FirstOf;
 use crate::task::Otherwise;
 use crate::task::Outcome;
+use crate::task::Progress;
 use crate::task::ShellWork;
 use crate::task::Stream;
 use crate::task::Target;
@@ -39,6 +40,10 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
         ),
         Happening::task(task(1), TaskEvent::Assigned { attempt: 2, node: node(2) }),
         Happening::task(task(1), TaskEvent::Started { attempt: 2, pid: None }),
+        Happening::task(
+            task(1),
+            TaskEvent::Progress { attempt: 2, progress: halfway() },
+        ),
         Happening::task(
             task(1),
             TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, from: 0, dropped: 0 },
@@ -73,6 +78,7 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
         same(read, written, "an entry is read as it was written");
     }
     same(&read.len(), &written.len(), "all entries are read");
+    same(&scene.task(1).await.progress, &Some(halfway()), "a task keeps how far it came");
     same(&scene.task(1).await.spec, &shell_spec(), "a task has the spec that was submitted");
     same(&scene.task(2).await.spec, &skill_spec(), "a task has the spec that was submitted");
     for (spec, number) in aimed_specs().into_iter().zip(3..) {
@@ -81,6 +87,10 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
     for (outcome, number) in outcomes().into_iter().zip(10..) {
         same(&scene.task(number).await.outcome, &Some(outcome), "a task keeps its outcome");
     }
+}
+
+fn halfway() -> Progress {
+    Progress::new(1, Some(2), "b\u{fc}cher \"2\"")
 }
 
 fn shell_spec() -> Arc<TaskSpec> {

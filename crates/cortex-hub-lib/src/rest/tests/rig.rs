@@ -14,7 +14,6 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::Response;
 use cortex_core::account::Principal;
-use cortex_core::capability::Capabilities;
 use cortex_core::digest::Digest;
 use cortex_core::id::BootId;
 use cortex_core::id::HubId;
@@ -192,7 +191,7 @@ impl Rig {
         let token = tokens.issue_node(id, &identity, NODE_LIFE, clock::now()).unwrap();
         let token = self.hub.authenticate_node(token.token.expose_secret()).unwrap();
         let registration =
-            Registration { capabilities: Capabilities::default(), version: "0.1.0".into() };
+            Registration { capabilities: super::control::stated(), version: "0.1.0".into() };
         self.hub.register(&token, registration).await.unwrap();
         let (nonce, boot) = (self.hub.stream_challenge(id).unwrap(), BootId::generate());
         let signed = key.sign(&proof::stream(self.hub.id(), id, &nonce, boot, 1));

@@ -26,6 +26,7 @@ struct Things {
     token: String,
     login: String,
     user: String,
+    skill: String,
 }
 
 impl Things {
@@ -39,6 +40,7 @@ impl Things {
             token: TokenId::generate().to_string(),
             login: TokenId::generate().to_string(),
             user: UserId::generate().to_string(),
+            skill: "absent-skill".to_owned(),
         }
     }
 
@@ -58,10 +60,12 @@ impl Things {
             "tokens" => &self.token,
             "logins" => &self.login,
             "users" => &self.user,
+            "skills" => &self.skill,
             _ => panic!("{path}: say whose things these are"),
         };
         let filled =
             path.replace("{id}", id).replace("{node}", &self.node).replace("{user}", &self.user);
+        let filled = filled.replace("{name}", &self.skill);
         assert!(!filled.contains('{'), "{path}: say what its parameters mean");
         Some(filled)
     }
@@ -76,6 +80,7 @@ impl Things {
             &self.token,
             &self.login,
             &self.user,
+            &self.skill,
         ];
         ids.into_iter().fold(text.to_owned(), |text, id| text.replace(id.as_str(), "ID"))
     }
@@ -88,6 +93,7 @@ fn body_of(operation: &str) -> Option<Value> {
         "share_node" => Some(json!({"access": "manage"})),
         "dispatch_task" | "explain_task" => Some(json!({"argv": ["true"]})),
         "cancel_task" => Some(json!({"reason": "no"})),
+        "signal_task" => Some(json!({"signal": "KILL"})),
         "change_user" => Some(json!({"password": "battery staple"})),
         _ => None,
     }
@@ -122,6 +128,7 @@ async fn things_of_admin(rig: &Rig) -> (Things, super::rig::FakeNode) {
         token: text(&token.json()["id"]),
         login: text(&login["items"][0]["id"]),
         user: text(&rig.get("/api/whoami").await.json()["id"]),
+        skill: super::control::SKILL.to_owned(),
     };
     (things, node)
 }

@@ -15,6 +15,7 @@ use cortex_core::node::Sighting;
 use cortex_core::registry::NodeFilter;
 use cortex_core::timestamp::Timestamp;
 
+use super::forms::Forms;
 use super::is_live;
 
 /// Time between two storings of heartbeats.
@@ -29,6 +30,7 @@ pub(super) struct LiveNodes {
 #[derive(Debug, Default)]
 struct State {
     nodes: HashMap<NodeId, Node>,
+    forms: Forms,
     /// Nodes with heartbeats that are not stored.
     beaten: HashSet<NodeId>,
     flush_at: Option<Timestamp>,
@@ -36,8 +38,12 @@ struct State {
 
 impl LiveNodes {
     pub(super) fn new(nodes: Vec<Node>) -> Self {
-        let nodes = nodes.into_iter().map(|node| (node.id, node)).collect();
-        Self { state: Mutex::new(State { nodes, ..State::default() }) }
+        let mut state = State::default();
+        for mut node in nodes {
+            state.forms.share(&mut node);
+            state.nodes.insert(node.id, node);
+        }
+        Self { state: Mutex::new(state) }
     }
 
     /// Records a heartbeat; `None` if the node is not here.
@@ -80,7 +86,8 @@ impl LiveNodes {
     /// Takes a node as it was committed, or forgets it if it is retired.
     pub(super) fn put(&self, node: &Node) {
         let mut state = self.lock();
-        let node = state.newest(node.clone());
+        let mut node = state.newest(node.clone());
+        state.forms.share(&mut node);
         if is_live(&node) {
             state.nodes.insert(node.id, node);
         } else {

@@ -164,7 +164,7 @@ async fn a_long_spec_is_read_back() {
     let directory = directory();
     let (store, session) = with_session(&directory).await;
     let input = serde_json::Value::String("long ".repeat(100_000));
-    let spec = TaskSpec::new(Work::Skill { name: "read".into(), input });
+    let spec = TaskSpec::new(Work::Skill { name: "read".into(), input, files: Vec::new() });
     let (long, short) = (TaskId::generate(), TaskId::generate());
     append(&store, session, begun(long, spec.clone())).await;
     append(&store, session, begun(short, TaskSpec::argv(["true"]))).await;

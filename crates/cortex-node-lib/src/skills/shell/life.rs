@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_core::skill::Invocation;
 use cortex_core::skill::StopReason;
+use cortex_core::task;
 use cortex_core::task::Outcome;
 use rustix::process::Signal;
 use tokio::time::Instant;
-use tokio::time::timeout_at;
 
 use super::REVOKED;
 use super::SHUTDOWN_GRACE;
@@ -37,6 +38,11 @@ pub(super) trait Leader: Send {
 
     /// Waits for its end; may be asked again.
     fn wait(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + Send;
+
+    /// The group that somebody means who sends a signal to `leader`.
+    fn meant(&self, leader: Option<i32>) -> Option<i32> {
+        leader
+    }
 }
 
 impl Leader for tokio::process::Child {
@@ -96,10 +102,13 @@ pub(super) async fn supervise<L: Leader>(
     child: &mut L,
     family: Family,
 ) -> Result<End> {
-    let reason = tokio::select! {
-        biased;
-        status = child.wait() => return Ok(End::Exited(status.map_err(cannot_wait)?)),
-        reason = invocation.cancelled() => reason,
+    let reason = loop {
+        tokio::select! {
+            biased;
+            status = child.wait() => return Ok(End::Exited(status.map_err(cannot_wait)?)),
+            reason = invocation.cancelled() => break reason,
+            wanted = invocation.signal() => pass_on(child, family, wanted).await?,
+        }
     };
     let mut members = look(family, BTreeSet::new()).await?;
     group::ask(family.leader, &members, L::ASKS);
@@ -109,7 +118,16 @@ pub(super) async fn supervise<L: Leader>(
         _ => invocation.grace,
     };
     let deadline = Instant::now() + grace;
-    let leader_ended = timeout_at(deadline, child.wait()).await.is_ok();
+    let mut patience = pin!(tokio::time::sleep_until(deadline));
+    let leader_ended = loop {
+        tokio::select! {
+            biased;
+            _ = child.wait() => break true,
+            () = &mut patience => break false,
+            // Somebody does not want to wait for the end of the grace time.
+            wanted = invocation.signal() => pass_on(child, family, wanted).await?,
+        }
+    };
     // The others of the group have the rest of the grace time.
     while leader_ended && Instant::now() < deadline && any_alive(&members) {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -126,6 +144,40 @@ pub(super) async fn supervise<L: Leader>(
     let ended = members.iter().filter(|member| !group::is_alive(**member)).count();
     Ok(End::Stopped(reason, u32::try_from(ended).unwrap_or(u32::MAX).max(1)))
 }
+
+/// Sends a signal of somebody's: KILL to all that belongs to the task, others to the group that is
+/// meant and to what has left it.
+async fn pass_on<L: Leader>(child: &L, family: Family, wanted: task::Signal) -> Result<()> {
+    let Some(signal) = signal_of(wanted) else { return Ok(()) };
+    let meant = child.meant(family.leader);
+    if signal == Signal::KILL {
+        aside(move || family.end(&BTreeSet::new())).await?;
+        return Ok(());
+    }
+    let strayed = match meant == family.leader {
+        true => look(family, BTreeSet::new()).await?,
+        false => BTreeSet::new(),
+    };
+    group::ask(meant, &strayed, &[signal]);
+    Ok(())
+}
+
+/// This system's signal of that name.
+fn signal_of(wanted: task::Signal) -> Option<Signal> {
+    Some(match wanted {
+        task::Signal::Hup => Signal::HUP,
+        task::Signal::Int => Signal::INT,
+        task::Signal::Quit => Signal::QUIT,
+        task::Signal::Kill => Signal::KILL,
+        task::Signal::Usr1 => Signal::USR1,
+        task::Signal::Usr2 => Signal::USR2,
+        task::Signal::Term => Signal::TERM,
+        task::Signal::Cont => Signal::CONT,
+        task::Signal::Stop => Signal::STOP,
+        task::Signal::Tstp => Signal::TSTP,
+        // Of a later version.
+        _ => return None,
+    })
 
 /// Looks who belongs to a family, beside those who are known.
 async fn look(family: Family, known: BTreeSet<Process>) -> Result<BTreeSet<Process>> {

@@ -133,7 +133,7 @@ async fn feed(
         loop {
             match invocation.input().await {
                 Input::Data(data) => pipe.write_all(&data).await?,
-                Input::Resize(_) => {}
+                Input::Resize(_) | Input::Signal(_) => {}
                 Input::Close => return std::io::Result::Ok(()),
             }
         }

@@ -53,6 +53,8 @@ pub(super) struct Program {
     pub(super) pid: u32,
     pub(super) family: Family,
     ended: watch::Receiver<Option<ExitStatus>>,
+    /// The terminal that it runs in.
+    terminal: FileDescriptor,
 }
 
 /// Where the program's output comes out.
@@ -91,16 +93,20 @@ pub(super) fn start(
     let leader = i32::try_from(pid).map_err(io::Error::other)?;
     let family = Family { leader: Some(leader), mark: ready.mark };
     let guard = KillOnDrop::of(family);
-    let program = Program { pid, family, ended: await_end(*child)? };
+    let program = Program { pid, family, ended: await_end(*child)?, terminal: dup(raw)? };
     Ok(Pty { program, display, keyboard, guard })
 }
 
 /// Another descriptor of the master's side, which is not waited for.
 #[expect(deprecated, reason = "unsound where a descriptor is not owned; this one is")]
 fn open(raw: RawFd) -> io::Result<AsyncFd<FileDescriptor>> {
-    let mut fd = FileDescriptor::dup(&raw).map_err(io::Error::other)?;
+    let mut fd = dup(raw)?;
     fd.set_non_blocking(true).map_err(io::Error::other)?;
     AsyncFd::new(fd)
+}
+
+fn dup(raw: RawFd) -> io::Result<FileDescriptor> {
+    FileDescriptor::dup(&raw).map_err(io::Error::other)
 }
 
 fn command(ready: &Ready, terminal: &Terminal, environment: &BaseEnvironment) -> CommandBuilder {
@@ -148,6 +154,12 @@ impl Leader for Program {
     async fn wait(&mut self) -> io::Result<ExitStatus> {
         let ended = self.ended.wait_for(Option::is_some).await;
         ended.ok().and_then(|status| *status).ok_or_else(|| io::Error::other("nobody waits for it"))
+    }
+
+    /// What is in the foreground, as if the signal had been typed.
+    fn meant(&self, leader: Option<i32>) -> Option<i32> {
+        let foreground = rustix::termios::tcgetpgrp(&self.terminal);
+        foreground.map_or(leader, |group| Some(group.as_raw_nonzero().get()))
     }
 }
 

@@ -163,6 +163,7 @@ async fn take_input(
         let taken = match invocation.input().await {
             Input::Data(data) => keyboard.write(&data).await,
             Input::Close => keyboard.end().await,
+            Input::Signal(_) => Ok(()),
             Input::Resize(window) if window == known => Ok(()),
             Input::Resize(window) => {
                 known = window;

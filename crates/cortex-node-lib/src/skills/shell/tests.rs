@@ -42,6 +42,10 @@ impl Console for Notes {
         self.output.lock().unwrap().extend_from_slice(&data);
     }
 
+    async fn workdir(&self) -> cortex_core::Result<cortex_core::skill::Workdir> {
+        unreachable!("the shell has a workspace")
+    }
+
     async fn stopped(&self) -> StopReason {
         let mut stop = self.stop.subscribe();
         let reason = stop.wait_for(Option::is_some).await.unwrap();

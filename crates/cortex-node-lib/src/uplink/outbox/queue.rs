@@ -278,7 +278,7 @@ impl Queue {
                 track.end = Some(sequence);
                 (0, weight_of(outcome))
             }
-            News::Started { .. } => (0, 0),
+            News::Started { .. } | News::Progress(_) => (0, 0),
         };
         track.bytes += cost;
         track.waiting += weight;
