@@ -10,19 +10,14 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Delivery;
+use super::InputFile;
 use super::OutputCap;
 use super::Target;
-use super::delivery::MAX_ATTEMPTS;
-use super::InputFile;
-use super::MAX_FILE_BYTES;
-use super::MAX_FILES;
-use super::Target;
+use super::Terminal;
 use super::file;
-use super::target::MAX_NAMED_NODES;
 use crate::id::NodeId;
 
-use super::Terminal;
-use super::terminal::MAX_SIDE;
+pub use fault::SpecError;
 
 /// All arguments and environment variables together, in bytes.
 pub const MAX_ARG_BYTES: usize = 1 << 20;

@@ -178,6 +178,7 @@ fn signal_of(wanted: task::Signal) -> Option<Signal> {
         // Of a later version.
         _ => return None,
     })
+}
 
 /// Looks who belongs to a family, beside those who are known.
 async fn look(family: Family, known: BTreeSet<Process>) -> Result<BTreeSet<Process>> {
