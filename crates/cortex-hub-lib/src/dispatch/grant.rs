@@ -16,6 +16,9 @@ use super::queue::Seat;
 use crate::link::Down;
 use crate::link::Link;
 
+/// Tasks that one append assigns.
+const MOST_AT_ONCE: usize = 256;
+
 /// A task that gets a slot.
 #[derive(Debug)]
 struct Grant {
@@ -43,7 +46,7 @@ impl Dispatch {
         (!withdrawn.is_empty()).then(|| Down::Pool { offered: Vec::new(), withdrawn })
     }
 
-    /// Stores all assignments that were decided on, one append a session, and sends the tasks.
+    /// Stores all assignments that were decided on, an append or few a session, and sends the tasks.
     pub(super) async fn grant_claimed(&self) {
         let mut sessions: BTreeMap<SessionId, Vec<Grant>> = BTreeMap::new();
         for id in self.pool.take_granted() {
@@ -56,8 +59,15 @@ impl Dispatch {
                 self.give_back(id);
             }
         }
-        let assigned = sessions.into_iter().map(|(session, grants)| self.assign(session, grants));
-        join_all(assigned).await;
+        let mut appends = Vec::new();
+        for (session, mut grants) in sessions {
+            while !grants.is_empty() {
+                let rest = grants.split_off(grants.len().min(MOST_AT_ONCE));
+                appends.push(self.assign(session, std::mem::replace(&mut grants, rest)));
+            }
+        }
+        // At once, so that they share a commit.
+        join_all(appends).await;
     }
 
     async fn assign(&self, session: SessionId, grants: Vec<Grant>) {

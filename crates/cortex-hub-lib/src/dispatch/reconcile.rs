@@ -59,6 +59,8 @@ impl Dispatch {
     /// Brings hub and node to the same view, then hands out what waits for the node.
     pub(crate) async fn reconcile(&self, node: NodeId, known: &[KnownAttempt]) {
         self.open.node_returned(node);
+        // What an earlier stream offered, this one knows nothing of.
+        self.withdraw_offers(node);
         for step in decide(&self.open.on_node(node), known) {
             match step {
                 Step::Send(task) => self.hand_over(&task).await,
