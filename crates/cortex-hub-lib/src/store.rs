@@ -11,6 +11,7 @@ mod database;
 mod entity;
 mod fault;
 mod migration;
+mod place;
 mod recent;
 pub mod registry;
 pub mod repeats;

@@ -268,7 +268,7 @@ impl Pulse {
 impl Uplink {
     /// Stays connected until `leave` has a reason, which it tells the hub.
     ///
-    /// Every loss is followed by another attempt after a random wait that grows from 0.5 s to 30 s.
+    /// Every loss is followed by another attempt after a random wait that grows from 0.5 s to 10 s.
     ///
     /// # Errors
     /// The last error where the limit of attempts is reached.

@@ -16,7 +16,6 @@ use rustix::process::Signal;
 
 use crate::history;
 use crate::history::History;
-use crate::http::Api;
 use crate::load::Client;
 use crate::random::Random;
 use crate::rig::Bench;
@@ -24,6 +23,9 @@ use crate::rig::Running;
 
 const NODES: [&str; 2] = ["one", "two"];
 const CLIENTS: usize = 4;
+
+/// A process that has not come to its place by then is killed where it is.
+const LONGEST: Duration = Duration::from_millis(1500);
 
 /// Where a hub may end, with how often the place is passed before it does, at most.
 const HUB_PLACES: [(&str, u64); 7] = [
@@ -73,7 +75,7 @@ impl Arena {
     }
 
     fn clients(&mut self) -> Vec<Client> {
-        let api = self.api();
+        let api = self.bench.api();
         let canary = self.canary().display().to_string();
         let client = |number| {
             let session = ["session", "create", "--node", NODES[0], "--node", NODES[1]];
@@ -82,11 +84,6 @@ impl Arena {
             Client { api, name, session, canary, random: Random::of(self.random.next()) }
         };
         (0..CLIENTS).map(client).collect()
-    }
-
-    fn api(&self) -> Api {
-        let token = self.bench.read("hub/admin.token").trim().to_owned();
-        Api { address: self.bench.http().to_owned(), token }
     }
 
     fn canary(&self) -> PathBuf {
@@ -102,6 +99,12 @@ impl Arena {
         Some(format!("{place}:{}", 1 + self.random.below(most)))
     }
 
+    /// How long a process may live: for a moment, or until it should have come to its place.
+    fn moment(&mut self, place: Option<&String>) -> Duration {
+        let moment = self.random.millis(800);
+        if place.is_some() { LONGEST } else { moment }
+    }
+
     fn count(&mut self, place: Option<&str>) {
         let place = place.and_then(|place| Some(place.rsplit_once(':')?.0));
         *self.kills.entry(place.unwrap_or("random moment").to_owned()).or_default() += 1;
@@ -109,8 +112,8 @@ impl Arena {
 
     /// Lets the hub live for a moment, kills it if it lives on, and starts it again.
     fn kill_hub(&mut self) {
-        let moment = self.random.millis(800);
         let place = self.hub_place.take();
+        let moment = self.moment(place.as_ref());
         if self.bench.hub().ends_within(moment) {
             assert!(place.is_some(), "the hub ended of itself:\n{}", self.bench.read("hub.log"));
             self.count(place.as_deref());
@@ -137,8 +140,8 @@ impl Arena {
     /// The same with a node.
     fn kill_node(&mut self) {
         let name = *self.random.of_these(&NODES);
-        let moment = self.random.millis(900);
         let mut victim = self.nodes.remove(name).expect("it was started");
+        let moment = self.moment(victim.place.as_ref());
         if victim.process.ends_within(moment) {
             let log = format!("{name}.log");
             assert!(victim.place.is_some(), "{name} ended of itself:\n{}", self.bench.read(&log));
@@ -198,7 +201,7 @@ fn run(what: &str, cycles: u32, mut kill: impl FnMut(&mut Arena)) {
         at_work.into_iter().flat_map(|client| client.join().expect("a client")).collect()
     });
     let mut history = History { told, ..History::default() };
-    let api = arena.api();
+    let api = arena.bench.api();
     for id in history.told.keys() {
         for (stream, word) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
             let path = format!("/api/tasks/{id}/output?stream={word}");

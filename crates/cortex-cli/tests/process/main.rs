@@ -1,6 +1,7 @@
 //! The programs as people run them: a hub and nodes as processes of their own, and what is left of
 //! the work when they are killed, frozen, or given bad input.
 
+mod bombs;
 mod history;
 mod http;
 mod identity;

@@ -18,6 +18,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::http::Api;
+
 pub(crate) const CLI: &str = env!("CARGO_BIN_EXE_cortex-cli");
 pub(crate) const NODE: &str = env!("CARGO_BIN_EXE_cortex-node");
 
@@ -146,6 +148,12 @@ impl Bench {
     /// Where the hub's API is.
     pub(crate) fn http(&self) -> &str {
         &self.http
+    }
+
+    /// The hub's API, asked by its first admin.
+    pub(crate) fn api(&self) -> Api {
+        let token = self.read("hub/admin.token").trim().to_owned();
+        Api { address: self.http.clone(), token }
     }
 
     /// Where nodes dial the hub.

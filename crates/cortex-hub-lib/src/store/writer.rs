@@ -48,6 +48,7 @@ use super::fault::closed;
 use super::fault::row_fault;
 use super::fault::sqlx_fault;
 use super::fault::too_slow;
+use super::place::Place;
 use super::recent::Recent;
 use crate::audit;
 use crate::audit::Note;
@@ -137,7 +138,9 @@ impl Writer {
         let checkpoints = Checkpoints::open(&options, runtime.clone()).await?;
         let commits = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&commits);
-        let transactions = Transactions::new(rows, connection, runtime, recent, counted, hub);
+        let place = Place::of(&database);
+        let transactions =
+            Transactions::new(rows, connection, place, runtime, recent, counted, hub);
         let (requests, waiting) = mpsc::channel(WAITING);
         let (ending, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());

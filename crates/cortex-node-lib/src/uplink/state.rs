@@ -10,7 +10,11 @@ use cortex_core::Error;
 use cortex_core::ErrorKind;
 
 const BASE: Duration = Duration::from_millis(500);
-const CAP: Duration = Duration::from_secs(30);
+/// The longest span: whoever was cut off is back so soon after that is over.
+const CAP: Duration = Duration::from_secs(10);
+
+/// How long a node waits at most that the hub does not want now.
+const UNWANTED: Duration = Duration::from_secs(30);
 
 /// A stream that lived this long proves that all is well, however it ended.
 const PROVEN: Duration = Duration::from_secs(60);
@@ -94,7 +98,7 @@ impl Reconnect {
             // Two processes with one identity must not throw each other out in a tight loop.
             // A locked node that comes back too often is a burden, one that never does is lost.
             Cause::TakenOver | Cause::Refused => {
-                return Action::Wait(CAP.mul_f64(0.5 + jitter / 2.0));
+                return Action::Wait(UNWANTED.mul_f64(0.5 + jitter / 2.0));
             }
             Cause::Passing if lived.is_some() => self.failures = 0,
             Cause::Protocol if is_proven => self.failures = 0,
@@ -126,7 +130,7 @@ mod tests {
         let (mut reconnect, now) = (Reconnect::new(None), Instant::now());
         let seconds: Vec<f64> =
             (0..8).map(|_| longest_wait(&mut reconnect, LOST, now).as_secs_f64()).collect();
-        assert_eq!(seconds, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]);
+        assert_eq!(seconds, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]);
         for _ in 0..100_000 {
             assert_eq!(longest_wait(&mut reconnect, LOST, now), CAP);
         }
@@ -170,9 +174,9 @@ mod tests {
         let (mut reconnect, now) = (Reconnect::new(None), Instant::now());
         reconnect.on(Event::Opened, now, 1.0);
         let action = reconnect.on(Event::Ended(Cause::TakenOver), now, 0.0);
-        assert_eq!(action, Action::Wait(CAP / 2));
+        assert_eq!(action, Action::Wait(UNWANTED / 2));
         let action = reconnect.on(Event::Ended(Cause::Refused), now, 1.0);
-        assert_eq!(action, Action::Wait(CAP));
+        assert_eq!(action, Action::Wait(UNWANTED));
         assert_eq!(reconnect.on(Event::Ended(Cause::Terminal), now, 0.0), Action::GiveUp);
     }
 

@@ -31,7 +31,9 @@ pub(crate) fn read(mut history: History, hub: &Path, canaries: &[PathBuf]) -> Hi
         let text = std::fs::read_to_string(canary).unwrap_or_default();
         history.starts.extend(text.lines().map(start));
     }
+    // Other tests may run on this machine.
     history.alive = marked();
+    history.alive.retain(|(task, _)| history.tasks.contains_key(task));
     history
 }
 

@@ -28,6 +28,7 @@ use super::rows::RowWriter;
 use crate::store::column;
 use crate::store::connection::WriteConnection;
 use crate::store::fault::row_fault;
+use crate::store::place::Place;
 use crate::store::recent::Recent;
 
 /// Whose an audit log is of which nobody has said it.
@@ -40,6 +41,7 @@ const PAGES_PER_JOB: usize = 4;
 pub(super) struct Transactions {
     rows: RowWriter,
     connection: WriteConnection,
+    place: Place,
     /// Where the futures of jobs and of look-ups run, while this thread waits.
     runtime: Handle,
     /// Absent after a failed transaction: nobody knows then what is stored.
@@ -61,12 +63,13 @@ impl Transactions {
     pub(super) fn new(
         rows: RowWriter,
         connection: WriteConnection,
+        place: Place,
         runtime: Handle,
         recent: Arc<Recent>,
         commits: Arc<AtomicU64>,
         hub: Arc<OnceLock<HubId>>,
     ) -> Self {
-        Self { rows, connection, runtime, cache: None, chain: None, hub, recent, commits }
+        Self { rows, connection, place, runtime, cache: None, chain: None, hub, recent, commits }
     }
 
     pub(super) fn rows(&self) -> &RowWriter {
@@ -85,6 +88,12 @@ impl Transactions {
     /// Stores what the requests ask for and answers them; returns about how many pages of the
     /// database that took.
     pub(super) fn run(&mut self, batch: Vec<Request>) -> usize {
+        if let Err(error) = self.place.check() {
+            tracing::error!(%error, "nothing is stored");
+            // Jobs that are dropped tell their callers that nothing was tried.
+            refuse(batch, &error);
+            return 0;
+        }
         let mut jobs = Vec::new();
         let mut decided = Vec::with_capacity(batch.len());
         for request in batch {

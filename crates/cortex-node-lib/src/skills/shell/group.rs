@@ -39,6 +39,17 @@ pub fn is_alive(process: Process) -> bool {
     look(process.pid).is_some_and(|seen| seen.started == process.started)
 }
 
+/// How much less of the processor tasks get than the node, where there is not enough for all.
+const NICENESS: i32 = 10;
+
+/// Lets the node go first: whatever a task does, and however many processes it makes, the hub and
+/// its cancel are heard.
+pub(super) fn stand_back(leader: u32) {
+    let pid = leader.try_into().ok().and_then(Pid::from_raw);
+    // Only a process that has just ended cannot be told, and one that is further back already.
+    let _ = rustix::process::setpriority_process(pid, NICENESS);
+}
+
 /// Sends signals to a group and to members that left it, one after the other.
 pub(super) fn ask(group: Option<i32>, members: &BTreeSet<Process>, signals: &[Signal]) {
     for signal in signals {

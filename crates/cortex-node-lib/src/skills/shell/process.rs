@@ -24,6 +24,7 @@ use super::BaseEnvironment;
 use super::Ready;
 use super::broken;
 use super::family::Family;
+use super::group;
 use super::life::End;
 use super::life::KillOnDrop;
 use super::life::defect;
@@ -52,6 +53,7 @@ pub(super) async fn run(
     };
     let pid = child.id().ok_or_else(|| defect("a program that was just started has no id"))?;
     let leader = i32::try_from(pid).map_err(|_| defect("a process id is out of range"))?;
+    group::stand_back(pid);
     let family = Family { leader: Some(leader), mark: ready.mark };
     let mut guard = KillOnDrop::of(family);
     crash_point!("node::spawned");

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use super::BaseEnvironment;
 use super::Ready;
 use super::family::Family;
+use super::group;
 use super::life::KillOnDrop;
 use super::life::Leader;
 
@@ -91,6 +92,7 @@ pub(super) fn start(
     let child = child.downcast::<Child>().map_err(|_| io::Error::other("no child process"))?;
     let pid = child.id();
     let leader = i32::try_from(pid).map_err(io::Error::other)?;
+    group::stand_back(pid);
     let family = Family { leader: Some(leader), mark: ready.mark };
     let guard = KillOnDrop::of(family);
     let program = Program { pid, family, ended: await_end(*child)?, terminal: dup(raw)? };

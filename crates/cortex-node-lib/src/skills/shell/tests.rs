@@ -79,7 +79,7 @@ impl Bench {
     }
 
     async fn run(&self, work: &ShellWork) -> Outcome {
-        let (task, session) = (TaskId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
+        let (task, session) = (TaskId::generate(), SessionId::from_bytes([2; 16]));
         let grace = Duration::from_secs(5);
         let console = Arc::clone(&self.notes) as Arc<dyn Console>;
         let invocation = Invocation::new(task, 1, session, grace, console);
