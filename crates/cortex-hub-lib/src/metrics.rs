@@ -73,7 +73,7 @@ impl Default for Metrics {
         };
         // Each outcome is there from the start: a rate over what was never seen is no rate.
         for state in State::ENDS {
-            metrics.tasks_ended.get_or_create(&outcome(state));
+            drop(metrics.tasks_ended.get_or_create(&outcome(state)));
         }
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The hub's version", Info::new(version));

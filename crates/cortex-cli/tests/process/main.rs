@@ -1,8 +1,8 @@
 //! The programs as people run them: a hub and nodes as processes of their own, and what is left of
 //! the work when they are killed, frozen, or given bad input.
 
-mod identity;
 mod control;
+mod identity;
 mod input;
 mod kill;
 mod presence;

@@ -45,11 +45,7 @@ impl TryFrom<v1::Capabilities> for Capabilities {
                     path: runtime.path,
                 })
                 .collect(),
-            skills: wire
-                .skills
-                .into_iter()
-                .map(OfferedSkill::from)
-                .collect(),
+            skills: wire.skills.into_iter().map(OfferedSkill::from).collect(),
             labels: wire.labels.into_iter().collect(),
         };
         capabilities.validate().map_err(|error| ConvertError::bad("capabilities", error))?;
@@ -99,11 +95,7 @@ impl From<Capabilities> for v1::Capabilities {
                     path: runtime.path,
                 })
                 .collect(),
-            skills: capabilities
-                .skills
-                .into_iter()
-                .map(v1::SkillInfo::from)
-                .collect(),
+            skills: capabilities.skills.into_iter().map(v1::SkillInfo::from).collect(),
             labels: capabilities.labels.into_iter().collect(),
         }
     }

@@ -2004,7 +2004,7 @@ pub mod task_input {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloseInput {}
 /// A skill to call.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SkillTask {
     /// The skill's name, as the node advertises it.
     #[prost(string, tag = "1")]
@@ -2012,6 +2012,19 @@ pub struct SkillTask {
     /// Its input: a JSON text, at most 1 MiB.
     #[prost(bytes = "bytes", tag = "2")]
     pub input_json: ::prost::bytes::Bytes,
+    /// Files that come with the call, at most 64 with 2 MiB together.
+    #[prost(message, repeated, tag = "3")]
+    pub files: ::prost::alloc::vec::Vec<TaskFile>,
+}
+/// A file that comes with a call.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskFile {
+    /// One part of a path: 1 to 255 bytes without slashes and control characters, not `.` or `..`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub data: ::prost::bytes::Bytes,
 }
 /// Ends a task; the payload of signed messages of kind CANCEL.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
