@@ -111,7 +111,7 @@ impl Embedded {
 
     /// A client that calls the hub through REST.
     pub(crate) async fn rest_lane(&self) -> Result<AnyLane> {
-        let call = SkillCall { name: Nothing::NAME.to_owned(), input: serde_json::Value::Null };
+        let call = SkillCall { name: Nothing::NAME.to_owned(), ..SkillCall::default() };
         let request = DispatchRequest { skill: Some(call), ..DispatchRequest::default() };
         self.api.lane(&self.session, &request, None).await
     }

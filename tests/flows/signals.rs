@@ -56,7 +56,8 @@ async fn a_program_that_takes_no_input_hears_signals_and_that_is_recorded() {
     assert_eq!(late.code(), "task_ended");
     let foreign = sandbox.hub.signal(&sandbox.stranger(), task.id, Signal::Hup).await;
     assert_eq!(foreign.unwrap_err().code(), "not_found");
-    let filter = AuditFilter { action: Some(Action::TaskSignal), limit: 9, ..AuditFilter::default() };
+    let filter =
+        AuditFilter { action: Some(Action::TaskSignal), limit: 9, ..AuditFilter::default() };
     let records = sandbox.hub.audit(&sandbox.who, filter).await.unwrap();
     let details: Vec<_> = records.iter().map(|record| record.detail.clone()).collect();
     assert_eq!(details.len(), 2, "{details:?}");

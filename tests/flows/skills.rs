@@ -197,7 +197,8 @@ async fn files_come_with_a_call_and_go_with_it() {
     let node = sandbox.start_node(&config, "lab", |builder| builder.skill(own)).await;
     let session = sandbox.session(&[&node]).await;
     let file = |name: &str, len| InputFile { name: name.into(), data: vec![0xff; len].into() };
-    let call = |files| TaskSpec::new(Work::Skill { name: "weigh".into(), input: json!(null), files });
+    let call =
+        |files| TaskSpec::new(Work::Skill { name: "weigh".into(), input: json!(null), files });
     let ended = sandbox.run(session, call(vec![file("a", 1 << 20), file("b.csv", 3)])).await;
     let value = json!([["a", 1 << 20], ["b.csv", 3]]);
     assert_eq!(ended.outcome, Some(Outcome::Returned { value }));

@@ -171,7 +171,7 @@ async fn attend(
     let names: Vec<String> = places.iter().cloned().map(Option::unwrap_or_default).collect();
     let sink = RefCell::new(Sink::new(program.output.format(), &names));
     let mut feeds = match args.stdin {
-        true => feed::read_for(places.len()).into_iter(),
+        true => feed::read_for(places.len())?.into_iter(),
         false => Vec::new().into_iter(),
     };
     let mut attended = Vec::with_capacity(places.len());

@@ -97,7 +97,11 @@ async fn call(program: &Program, args: &CallArgs) -> Result<Exit> {
         None => input::of_fields(&args.fields, skill.input.as_ref())?,
     };
     let request = DispatchRequest {
-        skill: Some(SkillCall { name: args.name.clone(), input, files: input::files(&args.files)? }),
+        skill: Some(SkillCall {
+            name: args.name.clone(),
+            input,
+            files: input::files(&args.files)?,
+        }),
         node: args.on.clone().or_else(|| only_place(skill, args)),
         timeout_ms: args.timeout.map(value::millis),
         queue: args.queue,

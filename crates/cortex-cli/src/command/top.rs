@@ -76,7 +76,8 @@ pub(crate) async fn run(program: &Program, args: TopArgs) -> Result<Exit> {
         },
         Format::Name => {
             let look = told(&mut client, args.sort, args.limit).await?;
-            let names: String = look.mesh.nodes.iter().map(|node| node.name.clone() + "\n").collect();
+            let names: String =
+                look.mesh.nodes.iter().map(|node| node.name.clone() + "\n").collect();
             output::write_stdout(names.as_bytes())?;
         }
         Format::Table if args.once => {

@@ -45,7 +45,8 @@ fn standard_input_of_any_length_comes_whole() {
     assert_eq!((small.status.code(), stdout(&small)), (Some(0), "hi\n"), "{}", stderr(&small));
     let byte = |at: u32| u8::try_from(at.wrapping_mul(2_654_435_761) >> 24).unwrap();
     let large: Vec<u8> = (0..13_000_000).map(byte).collect();
-    let expected = Sha256::digest(&large).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let expected =
+        Sha256::digest(&large).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let output = fed(&bench, &["exec", "lab", "--stdin", "--", "sha256sum"], large);
     let output = output.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

@@ -2,10 +2,10 @@
 //! the work when they are killed, frozen, or given bad input.
 
 mod bombs;
+mod control;
 mod history;
 mod http;
 mod identity;
-mod control;
 mod input;
 mod kill;
 mod kills;

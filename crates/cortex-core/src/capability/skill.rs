@@ -124,7 +124,9 @@ mod tests {
         assert!(form(|form| form.input = Schema::unread("[]")).is_err());
         assert!(form(|form| form.output = Schema::unread("{")).is_err());
         let long = json!({ "description": "x".repeat(MAX_SCHEMA_BYTES) });
-        assert!(check_forms(&[skill(Form { input: Schema::of(&long), ..Form::default() })]).is_err());
+        assert!(
+            check_forms(&[skill(Form { input: Schema::of(&long), ..Form::default() })]).is_err()
+        );
         let half = json!({ "description": "x".repeat(MAX_SCHEMA_BYTES / 2) });
         let many = vec![skill(Form { input: Schema::of(&half), ..Form::default() }); 17];
         assert!(check_forms(&many[..1]).is_ok() && check_forms(&many).is_err());

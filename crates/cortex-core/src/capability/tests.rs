@@ -25,7 +25,11 @@ fn sample() -> Capabilities {
             version: "3.13.5".into(),
             path: "/usr/bin/python3".into(),
         }],
-        skills: vec![OfferedSkill { name: "shell".into(), version: "1".into(), ..OfferedSkill::default() }],
+        skills: vec![OfferedSkill {
+            name: "shell".into(),
+            version: "1".into(),
+            ..OfferedSkill::default()
+        }],
         labels: BTreeMap::from([("zone".into(), "eu-1".into())]),
         max_tasks: 4,
     }
@@ -96,7 +100,11 @@ fn the_error_names_the_text_that_is_wrong() {
     );
 
     let mut repeated = sample();
-    repeated.skills.push(OfferedSkill { name: "shell".into(), version: "2".into(), ..OfferedSkill::default() });
+    repeated.skills.push(OfferedSkill {
+        name: "shell".into(),
+        version: "2".into(),
+        ..OfferedSkill::default()
+    });
     assert_eq!(
         repeated.validate(),
         Err(CapabilityError::Repeated { field: "skills[1].name".into() })

@@ -207,7 +207,11 @@ mod tests {
             cordoned: false,
             capabilities: Some(Capabilities {
                 cores: 2,
-                skills: vec![OfferedSkill { name: "shell".into(), version: "1".into(), ..OfferedSkill::default() }],
+                skills: vec![OfferedSkill {
+                    name: "shell".into(),
+                    version: "1".into(),
+                    ..OfferedSkill::default()
+                }],
                 ..Capabilities::default()
             }),
             version: String::new(),

@@ -67,7 +67,7 @@ impl Progress {
     #[must_use]
     pub fn percent(&self) -> Option<u8> {
         let total = u128::from(self.total?);
-        let percent = if total == 0 { 100 } else { u128::from(self.done) * 100 / total };
+        let percent = (u128::from(self.done) * 100).checked_div(total).unwrap_or(100);
         Some(u8::try_from(percent).unwrap_or(100))
     }
 

@@ -155,12 +155,7 @@ impl Dispatch {
     ///
     /// # Cancel safety
     /// It is put in as a whole or not at all.
-    pub(crate) async fn put(
-        &self,
-        id: TaskId,
-        input: Input,
-        at: Option<u64>,
-    ) -> Result<()> {
+    pub(crate) async fn put(&self, id: TaskId, input: Input, at: Option<u64>) -> Result<()> {
         self.placed(id).await;
         loop {
             let task = match &input {
@@ -240,11 +235,7 @@ impl Dispatch {
     }
 
     /// A task that is on a node, after `check`.
-    fn under_way(
-        &self,
-        id: TaskId,
-        check: impl FnOnce(&Task) -> Result<()>,
-    ) -> Result<Arc<Task>> {
+    fn under_way(&self, id: TaskId, check: impl FnOnce(&Task) -> Result<()>) -> Result<Arc<Task>> {
         let Some(task) = self.open.task(id) else {
             return Err(refusal("task_ended", "the task has ended"));
         };

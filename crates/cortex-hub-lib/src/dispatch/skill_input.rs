@@ -23,11 +23,7 @@ impl Dispatch {
     ///
     /// # Errors
     /// `Invalid`, code `skill_input`: the place in the input that does not fit.
-    pub(super) async fn check_skill_input(
-        &self,
-        session: &Session,
-        spec: &TaskSpec,
-    ) -> Result<()> {
+    pub(super) async fn check_skill_input(&self, session: &Session, spec: &TaskSpec) -> Result<()> {
         let Work::Skill { name, input, .. } = &spec.work else { return Ok(()) };
         let nodes = if spec.target.is_closed() { spec.target.named() } else { &session.nodes };
         if nodes.len() > MOST_NODES {

@@ -51,7 +51,9 @@ pub(super) fn node_info(
         locked: node.admission == cortex_core::node::Admission::Locked,
         lock_reason: node.suspicion.map(|suspicion| suspicion.word().to_owned()),
         version: node.version.clone(),
-        capabilities: stated.map(|stated| stated.without_forms()).and_then(|it| serde_json::to_value(it).ok()),
+        capabilities: stated
+            .map(|stated| stated.without_forms())
+            .and_then(|it| serde_json::to_value(it).ok()),
         enrolled_at: node.enrolled_at.to_string(),
         since: text_of(node.presence.since),
         last_seen: text_of(node.presence.last_seen),

@@ -218,7 +218,10 @@ fn find(floor: &Floor, work: &Work) -> Result<(Arc<dyn Skill>, serde_json::Value
     match floor.skills.get(&name) {
         Some(skill) => {
             if matches!(work, Work::Skill { .. }) {
-                floor.skills.check_input(&name, &input).map_err(|mismatch| misfit(&name, &mismatch))?;
+                floor
+                    .skills
+                    .check_input(&name, &input)
+                    .map_err(|mismatch| misfit(&name, &mismatch))?;
             }
             Ok((skill, input))
         }

@@ -45,11 +45,7 @@ impl TryFrom<v1::Capabilities> for Capabilities {
                     path: runtime.path,
                 })
                 .collect(),
-            skills: wire
-                .skills
-                .into_iter()
-                .map(OfferedSkill::from)
-                .collect(),
+            skills: wire.skills.into_iter().map(OfferedSkill::from).collect(),
             labels: wire.labels.into_iter().collect(),
             // Stated beside them.
             max_tasks: 0,
@@ -101,11 +97,7 @@ impl From<Capabilities> for v1::Capabilities {
                     path: runtime.path,
                 })
                 .collect(),
-            skills: capabilities
-                .skills
-                .into_iter()
-                .map(v1::SkillInfo::from)
-                .collect(),
+            skills: capabilities.skills.into_iter().map(v1::SkillInfo::from).collect(),
             labels: capabilities.labels.into_iter().collect(),
         }
     }

@@ -246,9 +246,9 @@ impl Attended {
     ) -> Result<()> {
         let Some(id) = self.id.clone() else { return Ok(()) };
         let prefix = self.prefix();
-        program.output.note(format_args!(
-            "{prefix}killing {id}; Ctrl-C once more leaves it to itself"
-        ));
+        program
+            .output
+            .note(format_args!("{prefix}killing {id}; Ctrl-C once more leaves it to itself"));
         let body = SignalRequest { signal: Signal::Kill.word().to_owned() };
         let call = Call::post(route(&id).segment("signal"), &body)?;
         self.ask("kill", &id, &call, program, interrupts).await

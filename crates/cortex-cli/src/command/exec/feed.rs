@@ -42,15 +42,21 @@ pub(crate) struct Feed {
 /// Reads standard input for so many tasks; the slowest sets the pace.
 ///
 /// The thread that reads is left where it waits when the program ends.
-pub(crate) fn read_for(tasks: usize) -> Vec<Feed> {
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn read_for(tasks: usize) -> Result<Vec<Feed>> {
     let (senders, feeds): (Vec<_>, Vec<_>) = (0..tasks)
         .map(|_| {
             let (sender, chunks) = mpsc::channel(WAITING);
             (sender, Feed { chunks })
         })
         .unzip();
-    std::thread::spawn(move || read(senders));
-    feeds
+    let thread = std::thread::Builder::new().name("cortex-stdin".to_owned());
+    thread.spawn(move || read(senders)).map_err(|error| {
+        Failure::new(ErrorKind::Internal, format!("cannot read standard input: {error}"))
+    })?;
+    Ok(feeds)
 }
 
 fn read(mut senders: Vec<mpsc::Sender<Chunk>>) {
@@ -109,22 +115,13 @@ impl Feed {
 }
 
 /// Puts bytes in, over as many requests as it takes: the hub knows by `offset` what it has.
-async fn put(
-    client: &mut Client,
-    id: &str,
-    offset: u64,
-    bytes: Bytes,
-    close: bool,
-) -> Result<Put> {
+async fn put(client: &mut Client, id: &str, offset: u64, bytes: Bytes, close: bool) -> Result<Put> {
     let route = Route::new("/api/tasks").segment(id).segment("input").query("offset", offset);
     let route = if close { route.query("close", "true") } else { route };
     let call = Call::post_bytes(route, bytes).waiting(HUB_WAITS);
     let mut retry = Retry::default();
     loop {
-        let error = match client.send(&call).await {
-            Ok(_) => return Ok(Put::Taken),
-            Err(error) => error,
-        };
+        let Err(error) = client.send(&call).await else { return Ok(Put::Taken) };
         match &error {
             CallError::Refused(failure) => match failure.code() {
                 "task_ended" => return Ok(Put::Ended),

@@ -152,7 +152,10 @@ mod tests {
         let rows = fields(Some(&schema));
         let row = |name: &str| rows.iter().find(|field| field.name == name).unwrap();
         assert_eq!(rows[0].name, "host");
-        assert_eq!((row("host").kind.as_str(), row("host").meaning.as_str()), ("text", "Where to."));
+        assert_eq!(
+            (row("host").kind.as_str(), row("host").meaning.as_str()),
+            ("text", "Where to.")
+        );
         assert_eq!(row("count").kind, "integer | null");
         assert_eq!(row("count").meaning, "How often. [default: 3]");
         assert_eq!(row("mode").kind, "\"fast\" | \"slow\"");

@@ -65,7 +65,7 @@ pub(super) fn of_fields(fields: &[Pair], schema: Option<&Value>) -> Result<Value
     if fields.is_empty() && takes("null") && !takes("object") {
         return Ok(Value::Null);
     }
-    if !fields.is_empty() && schema.is_some_and(|it| is_typed(it)) && !takes("object") {
+    if !fields.is_empty() && schema.is_some_and(is_typed) && !takes("object") {
         return Err(Failure::usage("this skill takes no fields")
             .or_hint("give its input as JSON: --input, and see cortex-cli skill show"));
     }
@@ -136,7 +136,9 @@ fn word_of(value: &Value) -> &'static str {
 
 /// Whether the schema says anything about types.
 fn is_typed(schema: &Value) -> bool {
-    ["type", "enum", "const", "anyOf", "oneOf", "$ref"].iter().any(|word| schema.get(word).is_some())
+    ["type", "enum", "const", "anyOf", "oneOf", "$ref"]
+        .iter()
+        .any(|word| schema.get(word).is_some())
 }
 
 /// Whether a schema lets values of a type through. What it does not restrict, it lets through.
@@ -169,7 +171,8 @@ mod tests {
     use super::*;
 
     fn pairs(fields: &[(&str, &str)]) -> Vec<Pair> {
-        let pair = |(key, value): &(&str, &str)| Pair { key: (*key).into(), value: (*value).into() };
+        let pair =
+            |(key, value): &(&str, &str)| Pair { key: (*key).into(), value: (*value).into() };
         fields.iter().map(pair).collect()
     }
 

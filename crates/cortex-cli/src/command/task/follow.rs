@@ -31,9 +31,7 @@ pub(super) async fn run(program: &Program, args: &FollowArgs) -> Result<Exit> {
             .or_hint(format!("cortex-cli attach {}", task.id)));
     }
     let since = match args.from_now {
-        true => {
-            OutputCursor { stdout: task.output.stdout_bytes, stderr: task.output.stderr_bytes }
-        }
+        true => OutputCursor { stdout: task.output.stdout_bytes, stderr: task.output.stderr_bytes },
         false => OutputCursor::default(),
     };
     let sink = RefCell::new(Sink::new(program.output.format(), &[String::new()]));

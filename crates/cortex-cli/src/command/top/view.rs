@@ -173,9 +173,11 @@ impl View {
             Cell::new(format!("{dot} {}", node.name), tone),
             Cell::plain(node.tasks.to_string()),
             live(node.cpu_percent.map(|cpu| format!("{cpu:.0} %"))),
-            live(memory.map(|(used, total)| {
-                format!("{} of {}", span::bytes(used), span::bytes(total))
-            })),
+            live(
+                memory.map(|(used, total)| {
+                    format!("{} of {}", span::bytes(used), span::bytes(total))
+                }),
+            ),
             live(node.load_one.map(|load| format!("{load:.2}"))),
             Cell::maybe(Some(&node.version)),
         ]

@@ -24,7 +24,11 @@ fn stated() -> Capabilities {
             Gpu { name: "T4".into(), vendor: "NVIDIA".into(), memory_bytes: 8 << 30 },
             Gpu::default(),
         ],
-        skills: vec![OfferedSkill { name: "shell".into(), version: "1".into(), ..OfferedSkill::default() }],
+        skills: vec![OfferedSkill {
+            name: "shell".into(),
+            version: "1".into(),
+            ..OfferedSkill::default()
+        }],
         labels: BTreeMap::from([
             ("rack".into(), "b2".into()),
             ("role".into(), "of-the-node".into()),

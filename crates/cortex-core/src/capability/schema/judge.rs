@@ -273,14 +273,17 @@ fn check_range(
     place: &Place<'_>,
 ) -> Verdict {
     let Some(found) = number.as_f64() else { return Ok(()) };
-    let rules: [(&str, &str, fn(f64, f64) -> bool); 4] = [
+    type Rule = (&'static str, &'static str, fn(f64, f64) -> bool);
+    let rules: [Rule; 4] = [
         ("minimum", "at least", |found, bound| found >= bound),
         ("maximum", "at most", |found, bound| found <= bound),
         ("exclusiveMinimum", "more than", |found, bound| found > bound),
         ("exclusiveMaximum", "less than", |found, bound| found < bound),
     ];
     for (keyword, words, holds) in rules {
-        let Some(stated) = schema.get(keyword).filter(|stated| stated.is_number()) else { continue };
+        let Some(stated) = schema.get(keyword).filter(|stated| stated.is_number()) else {
+            continue;
+        };
         if stated.as_f64().is_some_and(|bound| !holds(found, bound)) {
             return Err(place.wrong(format!("must be {words} {stated}, not {number}")));
         }

@@ -51,7 +51,10 @@ fn what_a_rust_type_takes_fits_its_schema_and_what_it_does_not_is_named() {
         wrong(&schema, &changed).unwrap_or_default()
     };
     assert_eq!(with("/hosts/1/port", json!("x")), "hosts[1].port must be an integer, not \"x\"");
-    assert_eq!(with("/hosts/1/port", json!(70_000)), "hosts[1].port must be at most 65535, not 70000");
+    assert_eq!(
+        with("/hosts/1/port", json!(70_000)),
+        "hosts[1].port must be at most 65535, not 70000"
+    );
     assert_eq!(with("/hosts/0", json!({"name": "a"})), "hosts[0].port is missing");
     assert_eq!(with("/mode/slow/pause", json!(null)), "mode.slow.pause must be a number, not null");
     assert!(with("/mode", json!("medium")).starts_with("mode must be "));
@@ -71,7 +74,10 @@ fn what_a_rust_type_takes_fits_its_schema_and_what_it_does_not_is_named() {
 fn choices_counts_and_alternatives_are_judged() {
     let one = |schema: Value, value: Value| wrong(&schema, &value).unwrap_or_default();
     assert_eq!(one(json!({"enum": ["a", 1]}), json!("b")), "it must be one of \"a\", 1, not \"b\"");
-    assert_eq!(one(json!({"maxLength": 1}), json!("äö")), "it must have at most 1 characters, has 2");
+    assert_eq!(
+        one(json!({"maxLength": 1}), json!("äö")),
+        "it must have at most 1 characters, has 2"
+    );
     assert_eq!(one(json!({"minItems": 1}), json!([])), "it must have at least 1 items, has 0");
     let either = json!({"anyOf": [{"type": "null"}, {"type": "string"}]});
     assert_eq!(one(either.clone(), json!(null)), "");
@@ -103,7 +109,8 @@ fn what_cannot_be_judged_is_let_through() {
 fn a_schema_that_never_ends_is_judged_in_bounded_time() {
     let endless = json!({"$ref": "#"});
     assert_eq!(wrong(&endless, &json!(1)), None);
-    let wide = json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}], "allOf": [{"$ref": "#"}, {"$ref": "#"}]});
+    let wide =
+        json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}], "allOf": [{"$ref": "#"}, {"$ref": "#"}]});
     assert_eq!(wrong(&wide, &json!(1)), None);
 }
 

@@ -40,10 +40,7 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
         ),
         Happening::task(task(1), TaskEvent::Assigned { attempt: 2, node: node(2) }),
         Happening::task(task(1), TaskEvent::Started { attempt: 2, pid: None }),
-        Happening::task(
-            task(1),
-            TaskEvent::Progress { attempt: 2, progress: halfway() },
-        ),
+        Happening::task(task(1), TaskEvent::Progress { attempt: 2, progress: halfway() }),
         Happening::task(
             task(1),
             TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, from: 0, dropped: 0 },

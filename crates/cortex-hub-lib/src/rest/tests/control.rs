@@ -114,14 +114,20 @@ async fn the_mesh_shows_to_each_what_they_may_see() {
         }
     };
     let mesh = tokio::time::timeout(super::rig::LIMIT, mesh).await.unwrap();
-    assert_eq!((&mesh["node_counts"]["total"], &mesh["node_counts"]["online"]), (&json!(2), &json!(2)));
+    assert_eq!(
+        (&mesh["node_counts"]["total"], &mesh["node_counts"]["online"]),
+        (&json!(2), &json!(2))
+    );
     assert_eq!(mesh["nodes"].as_array().unwrap().len(), 1);
     assert_eq!((&mesh["nodes"][0]["name"], &mesh["nodes"][0]["tasks"]), (&json!("lab"), &json!(1)));
     assert!(mesh["hub"]["uptime_ms"].is_u64());
     let ada = rig.user("ada", "member", &[]).await;
     let theirs = rig.send(request("GET", "/api/mesh", Some(&ada), None)).await.json();
     assert_eq!((&theirs["node_counts"]["total"], &theirs["nodes"]), (&json!(0), &json!([])));
-    assert_eq!((&theirs["tasks"]["running"], &theirs["rates"]["minute"]["started"]), (&json!(0), &json!(0.0)));
+    assert_eq!(
+        (&theirs["tasks"]["running"], &theirs["rates"]["minute"]["started"]),
+        (&json!(0), &json!(0.0))
+    );
     let wrong = rig.get("/api/mesh?sort=size").await;
     assert_eq!((wrong.status.as_u16(), wrong.code().as_str()), (422, "sort"));
     node.end(&running, 0).await;

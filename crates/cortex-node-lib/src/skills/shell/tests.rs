@@ -13,6 +13,7 @@ use cortex_core::policy::Rule;
 use cortex_core::policy::SandboxPolicy;
 use cortex_core::skill::Console;
 use cortex_core::skill::StopReason;
+use cortex_core::skill::Workdir;
 use cortex_core::task::Stream;
 
 use super::family::Census;
@@ -42,7 +43,7 @@ impl Console for Notes {
         self.output.lock().unwrap().extend_from_slice(&data);
     }
 
-    async fn workdir(&self) -> cortex_core::Result<cortex_core::skill::Workdir> {
+    async fn workdir(&self) -> Result<Workdir> {
         unreachable!("the shell has a workspace")
     }
 
