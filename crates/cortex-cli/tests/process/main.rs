@@ -6,6 +6,8 @@ mod input;
 mod kill;
 mod presence;
 mod rig;
+mod screen;
+mod seat;
 mod secrets;
 mod shell;
 mod work;

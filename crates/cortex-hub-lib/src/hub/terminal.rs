@@ -140,7 +140,7 @@ impl Hub {
         id: TaskId,
         scrollback: usize,
     ) -> Result<ScreenText> {
-        self.draw(who, id, |screen, _| screen.text(scrollback)).await
+        self.draw(who, id, |screen, reader| screen.text(scrollback, reader.at)).await
     }
 
     /// Draws what a terminal has shown by now, and lets `see` look at it.
