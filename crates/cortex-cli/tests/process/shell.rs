@@ -17,13 +17,14 @@ use crate::seat::Seat;
 fn gather(mut pipe: impl std::io::Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
     let all = Arc::<Mutex<Vec<u8>>>::default();
     let kept = Arc::clone(&all);
-    // It ends with the pipe.
-    std::thread::spawn(move || {
+    let read = move || {
         let mut buffer = [0; 4_096];
         while let Ok(len @ 1..) = pipe.read(&mut buffer) {
             kept.lock().expect("nobody panics with it").extend_from_slice(&buffer[..len]);
         }
-    });
+    };
+    // It ends with the pipe.
+    std::thread::Builder::new().name("pipe".to_owned()).spawn(read).expect("a thread");
     all
 }
 

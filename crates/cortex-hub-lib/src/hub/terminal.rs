@@ -155,9 +155,10 @@ impl Hub {
         let reel = self.inner.screens.of(id);
         let mut drawn = reel.drawn.lock().await;
         // Taken out: should drawing fail half-way, the next one begins anew.
+        let kept = drawn.take().filter(|(_, reader)| !reader.is_beyond(&tail.task()));
         let (mut screen, mut reader) =
-            drawn.take().unwrap_or_else(|| (Screen::new(window), TerminalReader::new(tail)));
-        while let Some(step) = reader.stored().await? {
+            kept.unwrap_or_else(|| (Screen::new(window), TerminalReader::new(tail)));
+        while let Some(step) = reader.ready().await? {
             match step {
                 TerminalStep::Output(data) => {
                     screen.show(&data);
@@ -208,6 +209,11 @@ impl TerminalReader {
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.at
+    }
+
+    /// Whether it has read what a task that has ended never stored: its node died, too.
+    fn is_beyond(&self, task: &Task) -> bool {
+        task.state.is_end() && self.at > task.output.of(Stream::Stdout).stored
     }
 
     /// Bytes of output that are stored and were not read.
