@@ -19,6 +19,7 @@ mod rest;
 mod rounds;
 mod sample;
 mod spawn;
+#[expect(dead_code, reason = "shared with the benchmark of terminals, which opens some")]
 mod ssh;
 
 use std::path::Path;

@@ -89,6 +89,7 @@ async fn one(
 }
 
 /// Types keys as fast as their echoes come, and as a person does.
+#[expect(clippy::disallowed_methods, reason = "a person's pauses, on a thread of their own")]
 fn times(mut typist: impl Typist, fast: usize, paced: usize) -> Result<(Sample, Sample)> {
     let mut seen = Vec::new();
     while !seen.windows(READY.len()).any(|part| part == READY) {

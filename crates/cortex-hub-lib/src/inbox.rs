@@ -24,6 +24,13 @@ const SETTLED_AT_ONCE: usize = 256;
 /// The same in bytes of output; a commit has that and one batch more at most.
 const SETTLED_BYTES: usize = 1 << 20;
 
+/// How long what terminals show waits for more of it, to be stored together: those who watch have
+/// seen it.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Bytes of it that do not wait: a flood has company enough.
+const LINGERING_BYTES: usize = 4 << 10;
+
 /// Serves links until the hub shuts down and all links have ended.
 pub(crate) async fn run(hub: Hub, mut arrivals: mpsc::Receiver<Arrival>) {
     let shutdown = hub.shutdown_token();
@@ -69,7 +76,10 @@ async fn serve(hub: Hub, arrival: Arrival) {
         };
         let Some(mut up) = up else { break };
         if let Up::Reports(reports) = &mut up {
-            behind = gather(reports, &mut news);
+            behind = linger(&hub, &link, reports, &mut news).await;
+            if behind.is_none() {
+                behind = gather(reports, &mut news);
+            }
         }
         link.heard(None, clock::now());
         if let Err(fault) = take(&hub, &link, up).await {
@@ -79,6 +89,28 @@ async fn serve(hub: Hub, arrival: Arrival) {
         }
     }
     hub.leave(&link).await;
+}
+
+/// Waits for more of what terminals show, as long as nothing else comes; returns that.
+async fn linger(
+    hub: &Hub,
+    link: &Link,
+    reports: &mut Vec<Report>,
+    news: &mut mpsc::Receiver<Up>,
+) -> Option<Up> {
+    let until = tokio::time::Instant::now() + LINGER;
+    let mut is_shown = hub.dispatch().are_shown(reports);
+    while is_shown && output_bytes(reports) < LINGERING_BYTES {
+        match tokio::time::timeout_at(until, news.recv()).await.ok()?? {
+            Up::Reports(more) => {
+                is_shown = hub.dispatch().are_shown(&more);
+                reports.extend(more);
+            }
+            Up::Given(acks) => hub.dispatch().input_given(link.node().id, &acks),
+            other => return Some(other),
+        }
+    }
+    None
 }
 
 /// Adds the reports that came while the last ones were stored, so that one commit serves all of

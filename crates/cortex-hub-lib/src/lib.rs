@@ -73,6 +73,8 @@ pub use hub::TrustState;
 pub use hub::Waiting;
 pub use metrics::Metrics;
 pub use rest::router;
+pub use screen::Colour;
+pub use screen::Run;
 pub use screen::ScreenText;
 pub use store::audit::AuditFilter;
 pub use store::audit::Link as AuditLink;

@@ -6,6 +6,7 @@
 
 mod dialect;
 mod drawing;
+mod look;
 mod unfinished;
 
 use std::fmt;
@@ -17,6 +18,8 @@ use vt100::Parser;
 
 use dialect::Interpreter;
 use dialect::Modes;
+pub use look::Colour;
+pub use look::Run;
 use unfinished::Unfinished;
 
 /// Characters that have scrolled out of a screen and are kept, whatever its width.
@@ -48,6 +51,14 @@ pub struct ScreenText {
     pub has_cursor: bool,
     /// Whether a full-screen program has the screen.
     pub is_alternate: bool,
+    /// Whether arrows are to be typed as keys of an application.
+    pub has_application_arrows: bool,
+    /// Whether a paste is to be typed between brackets.
+    pub has_bracketed_paste: bool,
+    /// The rows with how they look.
+    pub runs: Vec<Vec<Run>>,
+    /// Bytes of output that it shows.
+    pub offset: u64,
     /// What makes another terminal of the same size show the same.
     pub drawing: String,
 }
@@ -101,8 +112,9 @@ impl Screen {
         drawing.into()
     }
 
-    /// As text, with at most `scrollback` rows of what has scrolled out.
-    pub(crate) fn text(&mut self, scrollback: usize) -> ScreenText {
+    /// As text, with at most `scrollback` rows of what has scrolled out; `offset` is how many bytes
+    /// it was shown.
+    pub(crate) fn text(&mut self, scrollback: usize, offset: u64) -> ScreenText {
         let window = self.window();
         let screen = self.parser.screen_mut();
         let mut scrolled = Vec::new();
@@ -121,6 +133,10 @@ impl Screen {
             cursor: screen.cursor_position(),
             has_cursor: !screen.hide_cursor(),
             is_alternate: screen.alternate_screen(),
+            has_application_arrows: screen.application_cursor(),
+            has_bracketed_paste: screen.bracketed_paste(),
+            runs: look::runs(screen),
+            offset,
             drawing: self.drawing(),
         }
     }

@@ -45,6 +45,7 @@ pub(crate) fn router(hub: &Hub, cookies: Cookies) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/parts/nodes", get(nodes))
+        .route("/terminal", get(terminal))
         .route("/sign-in", get(sign_in))
         .route("/assets/{name}", get(assets::file))
         .with_state(Arc::new(site))
@@ -72,6 +73,12 @@ struct NodesPart {
 }
 
 #[derive(Template)]
+#[template(path = "terminal.html")]
+struct TerminalPage {
+    user: String,
+}
+
+#[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage;
 
@@ -96,17 +103,9 @@ async fn home(
     if let Some(place) = with_slash(uri.path()) {
         return redirect(&place);
     }
-    let identity = match site.identify(&headers).await {
-        Ok(identity) => identity,
-        Err(error) if error.kind() != ErrorKind::Unauthenticated => return failed(&error),
-        Err(_) if site.cookies.refresh(&headers).is_some() => {
-            return page(StatusCode::OK, &ResumePage);
-        }
-        Err(_) => return redirect("sign-in"),
-    };
-    let user = match site.hub.accounts().user_of(&identity.principal).await {
-        Ok(user) => user.name,
-        Err(error) => return failed(&error),
+    let (identity, user) = match site.reader(&headers).await {
+        Ok(reader) => reader,
+        Err(elsewhere) => return *elsewhere,
     };
     match site.rows(&identity).await {
         Ok(rows) => {
@@ -132,11 +131,37 @@ async fn nodes(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     }
 }
 
+/// A terminal; which one is in the query, for the page's module.
+async fn terminal(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    match site.reader(&headers).await {
+        Ok((_, user)) => page(StatusCode::OK, &TerminalPage { user }),
+        Err(elsewhere) => *elsewhere,
+    }
+}
+
 async fn sign_in() -> Response {
     page(StatusCode::OK, &SignInPage)
 }
 
 impl Site {
+    /// Who reads a page, and their name; where to go instead for who is not signed in.
+    async fn reader(&self, headers: &HeaderMap) -> Result<(Arc<Identity>, String), Box<Response>> {
+        let identity = match self.identify(headers).await {
+            Ok(identity) => identity,
+            Err(error) if error.kind() != ErrorKind::Unauthenticated => {
+                return Err(Box::new(failed(&error)));
+            }
+            Err(_) if self.cookies.refresh(headers).is_some() => {
+                return Err(Box::new(page(StatusCode::OK, &ResumePage)));
+            }
+            Err(_) => return Err(Box::new(redirect("sign-in"))),
+        };
+        match self.hub.accounts().user_of(&identity.principal).await {
+            Ok(user) => Ok((identity, user.name)),
+            Err(error) => Err(Box::new(failed(&error))),
+        }
+    }
+
     async fn identify(&self, headers: &HeaderMap) -> cortex_core::Result<Arc<Identity>> {
         let credentials =
             Credentials { bearer: self.cookies.access(headers), headers, address: None };
@@ -231,6 +256,7 @@ mod tests {
         let pages = [
             SignInPage.render().unwrap(),
             ResumePage.render().unwrap(),
+            TerminalPage { user: "\"><b>".into() }.render().unwrap(),
             nodes.render().unwrap(),
             failed.render().unwrap(),
         ];

@@ -79,6 +79,7 @@ pub use task::SkillCall;
 pub use task::TaskInfo;
 pub use task::Text;
 pub use terminal::CursorInfo;
+pub use terminal::RunInfo;
 pub use terminal::ScreenInfo;
 pub use terminal::TerminalDraft;
 pub use terminal::TerminalEvent;

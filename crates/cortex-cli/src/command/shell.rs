@@ -199,6 +199,10 @@ async fn attend(mut client: Client, task: String, types: bool, offset: Option<u6
             here.local.put_right();
             return Err(client.told(lost).or_hint(format!("cortex-cli attach {task}")));
         };
+        if here.local.is_screen() {
+            // What is said here is no part of it: it is drawn anew.
+            here.offset = None;
+        }
         if retry.is_first() {
             is_lost = true;
             here.local.say("lost the hub, trying again; ~. leaves");

@@ -14,6 +14,8 @@ mod presence;
 mod random;
 mod rig;
 mod script;
+mod screen;
+mod seat;
 mod secrets;
 mod shell;
 mod work;

@@ -246,10 +246,16 @@ impl Bench {
 
     /// Runs a command to its end, as the hub's first admin.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.cli(args).output().expect("the command runs")
+    }
+
+    /// A command of the person.
+    pub(crate) fn cli(&self, args: &[&str]) -> Command {
         let mut command = self.command(CLI);
         command.env("CORTEX_HUB", format!("http://{}", self.http));
         command.env("CORTEX_TOKEN_FILE", self.path("hub/admin.token"));
-        command.args(args).output().expect("the command runs")
+        command.args(args);
+        command
     }
 
     /// A program in the directory, with nothing of the tester's own environment but the path.

@@ -1,116 +1,31 @@
-//! `shell` and `attach` in a terminal, as a person at a keyboard has them.
+//! `shell` and `attach` in a terminal, as a person at a keyboard has them, and with pipes.
 
-use std::io::Read as _;
-use std::io::Write;
+use std::io::Write as _;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::thread::JoinHandle;
 
-use portable_pty::Child;
-use portable_pty::CommandBuilder;
-use portable_pty::MasterPty;
-use portable_pty::PtySize;
-use portable_pty::SlavePty;
-use portable_pty::native_pty_system;
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
 
 use crate::rig::Bench;
-use crate::rig::CLI;
 use crate::rig::until;
+use crate::seat::Seat;
 
-/// A person's terminal with `cortex-cli` in it.
-struct Seat {
-    master: Box<dyn MasterPty + Send>,
-    /// Open to the end, so that the settings can be looked at then.
-    slave: Option<Box<dyn SlavePty + Send>>,
-    keys: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    shown: Arc<Mutex<Vec<u8>>>,
-    /// What was shown and then forgotten.
-    seen: Mutex<Vec<u8>>,
-    /// Ends with the terminal.
-    reader: Option<JoinHandle<()>>,
-    /// The terminal's settings before the program began.
-    before: String,
-}
-
-impl Seat {
-    fn start(bench: &Bench, args: &[&str]) -> Self {
-        let size = PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a terminal");
-        let before = settings(&*pair.master);
-        let mut command = CommandBuilder::new(CLI);
-        command.args(args);
-        command.cwd(bench.path(""));
-        command.env_clear();
-        command.env("HOME", bench.path(""));
-        command.env("TERM", "xterm");
-        command.env("CORTEX_HUB", format!("http://{}", bench.http()));
-        command.env("CORTEX_TOKEN_FILE", bench.path("hub/admin.token"));
-        let child = pair.slave.spawn_command(command).expect("the command starts");
-        let mut screen = pair.master.try_clone_reader().expect("a reader");
-        let keys = pair.master.take_writer().expect("a writer");
-        let shown = Arc::<Mutex<Vec<u8>>>::default();
-        let kept = Arc::clone(&shown);
-        let read = move || {
-            let mut buffer = [0; 4_096];
-            while let Ok(len @ 1..) = screen.read(&mut buffer) {
-                kept.lock().expect("nobody panics with it").extend_from_slice(&buffer[..len]);
-            }
-        };
-        let reader = std::thread::Builder::new().name("screen".to_owned()).spawn(read);
-        let (reader, slave) = (Some(reader.expect("a thread")), Some(pair.slave));
-        let seen = Mutex::default();
-        Self { master: pair.master, slave, keys, child, shown, seen, reader, before }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
-        self.keys.flush().expect("the terminal takes keys");
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.shown.lock().expect("nobody panics with it")).into_owned()
-    }
-
-    /// Waits until this was shown, and forgets what came before and with it.
-    fn until(&self, text: &str) {
-        until(&format!("{text:?} is shown"), || {
-            let mut shown = self.shown.lock().expect("nobody panics with it");
-            let found = String::from_utf8_lossy(&shown).contains(text);
-            if found {
-                self.seen.lock().expect("nobody panics with it").append(&mut shown);
-            }
-            found.then_some(())
-        });
-    }
-
-    /// All that was shown since the start.
-    fn all(&self) -> String {
-        let seen = self.seen.lock().expect("nobody panics with it");
-        String::from_utf8_lossy(&seen).into_owned() + &self.text()
-    }
-
-    /// Waits for the program's end; its exit code. The terminal is as it was.
-    fn ends(&mut self) -> u32 {
-        let status = until("the program ends", || self.child.try_wait().expect("it can be reaped"));
-        assert_eq!(settings(&*self.master), self.before, "{}", self.text());
-        status.exit_code()
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        // It may have been reaped already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        drop(self.slave.take());
-        // What was shown does not matter any more.
-        let _ = self.reader.take().map(JoinHandle::join);
-    }
-}
-
-fn settings(master: &(dyn MasterPty + Send)) -> String {
-    format!("{:?}", master.get_termios())
+/// All that comes out of a pipe, as it comes.
+fn gather(mut pipe: impl std::io::Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
+    let all = Arc::<Mutex<Vec<u8>>>::default();
+    let kept = Arc::clone(&all);
+    let read = move || {
+        let mut buffer = [0; 4_096];
+        while let Ok(len @ 1..) = pipe.read(&mut buffer) {
+            kept.lock().expect("nobody panics with it").extend_from_slice(&buffer[..len]);
+        }
+    };
+    // It ends with the pipe.
+    std::thread::Builder::new().name("pipe".to_owned()).spawn(read).expect("a thread");
+    all
 }
 
 #[test]
@@ -119,11 +34,10 @@ fn a_shell_feels_like_being_there() {
     let _node = bench.node("lab");
     let mut seat = Seat::start(&bench, &["shell", "lab", "--env", "PS1=go: ", "--", "sh"]);
     seat.until("go: ");
-    assert_ne!(settings(&*seat.master), seat.before, "keys come one by one");
+    assert!(seat.changed_settings().is_some(), "keys come one by one");
     seat.types("stty size; echo $TERM\r");
     seat.until("30 100\r\nxterm\r\n");
-    let size = PtySize { rows: 50, cols: 120, pixel_width: 0, pixel_height: 0 };
-    seat.master.resize(size).expect("it can be resized");
+    seat.resize(50, 120);
     seat.types("until [ \"$(stty size)\" = '50 120' ]; do sleep 0.1; done; echo is $((4 + 4))\r");
     seat.until("is 8");
     // Ctrl-C is for the program there.
@@ -177,44 +91,80 @@ fn a_terminal_is_left_joined_and_outlives_the_hub() {
 }
 
 #[test]
-fn without_a_terminal_there_is_no_shell() {
-    let bench = Bench::start(&[]);
-    let output = bench.run(&["shell", "lab"]);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let text = crate::rig::stderr(&output);
-    assert!(text.contains("cortex-cli exec"), "{text}");
-}
-
-#[test]
 fn what_was_shown_and_not_stored_when_the_hub_died_is_shown_once() {
     let mut bench = Bench::start(&[]);
     let _node = bench.node("lab");
-    let mut seat = Seat::start(&bench, &["shell", "lab", "--env", "PS1=go: ", "--", "sh"]);
-    seat.until("go: ");
+    let mut command = bench.cli(&["shell", "lab", "--env", "PS1=go: ", "--", "sh"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut keys = child.stdin.take().expect("standard input is piped");
+    let shown = gather(child.stdout.take().expect("standard output is piped"));
+    let said = gather(child.stderr.take().expect("standard error is piped"));
+    let until = |text: &str, from: &Arc<Mutex<Vec<u8>>>| {
+        until(&format!("{text:?} is shown"), || {
+            let from = from.lock().expect("nobody panics with it");
+            String::from_utf8_lossy(&from).contains(text).then_some(())
+        });
+    };
+    until("go: ", &shown);
     let tasks = bench.json(&["task", "list", "--open"]);
     let id = tasks["items"][0]["id"].as_str().expect("it runs").to_owned();
 
     // While somebody else holds the database, nothing can be stored; what comes is shown.
     let database = rusqlite::Connection::open(bench.path("hub/cortex.db")).expect("a database");
     database.execute_batch("BEGIN IMMEDIATE").expect("it can be held");
-    seat.types("echo told $((40 + 2))\r");
-    seat.until("told 42\r\n");
+    keys.write_all(b"echo told $((40 + 2))\n").expect("it takes keys");
+    until("told 42\r\ngo: ", &shown);
     bench.hub().kill();
     drop(database);
-    seat.until("lost the hub");
+    until("lost the hub", &said);
     bench.serve(&[]);
-    seat.until("the hub is back");
-    seat.types("echo again $((3 + 3))\r");
-    seat.until("again 6\r\n");
-    seat.types("exit 3\r");
-    assert_eq!(seat.ends(), 3);
+    until("the hub is back", &said);
+    keys.write_all(b"echo again $((3 + 3))\n").expect("it takes keys");
+    until("again 6\r\ngo: ", &shown);
+    keys.write_all(b"exit 3\n").expect("it takes keys");
+    assert_eq!(child.wait().expect("it ends").code(), Some(3));
 
     // Each byte was shown once and is stored once: what the node sent again was known.
     let stored = bench.run(&["task", "logs", &id]);
-    let stored = String::from_utf8_lossy(&stored.stdout).into_owned();
-    for text in [stored, seat.all()] {
-        for word in ["echo told", "told 42\r\n", "echo again", "again 6\r\n", "exit 3"] {
-            assert_eq!(text.matches(word).count(), 1, "{word:?} in {text:?}");
-        }
+    assert_eq!(stored.stdout, *shown.lock().expect("nobody panics with it"));
+    let text = String::from_utf8_lossy(&stored.stdout).into_owned();
+    for word in ["echo told", "told 42\r\n", "echo again", "again 6\r\n", "exit 3"] {
+        assert_eq!(text.matches(word).count(), 1, "{word:?} in {text:?}");
     }
+}
+
+#[test]
+fn a_signal_ends_the_program_and_leaves_the_terminal_as_it_was() {
+    let bench = Bench::start(&[]);
+    let _node = bench.node("lab");
+    let mut seat = Seat::start(&bench, &["shell", "lab", "--env", "PS1=go: ", "--", "sh"]);
+    seat.until("go: ");
+    let pid = seat.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    kill_process(pid.expect("it runs"), Signal::TERM).expect("it can be told");
+    assert_eq!(seat.ends(), 128 + 15);
+    let tasks = bench.json(&["task", "list", "--open"]);
+    let id = tasks["items"][0]["id"].as_str().expect("it goes on").to_owned();
+    let mut seat = Seat::start(&bench, &["attach", &id]);
+    seat.until("go: ");
+    seat.types("exit\r");
+    assert_eq!(seat.ends(), 0);
+}
+
+#[test]
+fn keys_may_come_from_a_pipe_and_locales_go_along() {
+    let bench = Bench::start(&[]);
+    let _node = bench.node("lab");
+    let script = "read line; echo $line $LC_TIME; cat; exit 4";
+    let mut command = bench.cli(&["shell", "lab", "--", "sh", "-c", script]);
+    command.env("LC_TIME", "C.UTF-8").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut keys = child.stdin.take().expect("standard input is piped");
+    keys.write_all(b"~. is typed\nlast\n").expect("it takes keys");
+    // And nothing more: the end of what is typed.
+    drop(keys);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("~. is typed C.UTF-8\r\n") && text.ends_with("last\r\n"), "{text:?}");
 }

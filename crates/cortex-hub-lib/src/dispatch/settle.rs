@@ -252,17 +252,29 @@ async fn verify(link: &Link, reports: &[Report]) -> Result<(), String> {
 
 impl Dispatch {
     /// Shows those who watch terminals what a node reports of them, while it is on its way to the
-    /// store.
-    pub(crate) fn show(&self, node: NodeId, reports: &[Report]) {
+    /// store. Whether there is something to see.
+    pub(crate) fn show(&self, node: NodeId, reports: &[Report]) -> bool {
+        let mut is_news = false;
         for report in reports {
             let News::Output { stream, offset, data } = &report.news else { continue };
             let Some(topic) = self.open.topic(report.task) else { continue };
             let task = topic.task();
             let is_current = task.node == Some(node) && task.attempt == report.attempt;
             if is_current && task.spec.terminal().is_some() && self.is_kept(&task, data) {
-                topic.show(*stream, *offset, data);
+                is_news |= topic.show(*stream, *offset, data);
             }
         }
+        is_news
+    }
+
+    /// Whether these reports are nothing but what terminals show: nobody waits for their storing.
+    pub(crate) fn are_shown(&self, reports: &[Report]) -> bool {
+        let is_shown = |report: &Report| {
+            let is_terminal = |task: Arc<Task>| task.spec.terminal().is_some();
+            matches!(report.news, News::Output { .. })
+                && self.open.task(report.task).is_some_and(is_terminal)
+        };
+        reports.iter().all(is_shown)
     }
 
     /// Whether so much more of a task is stored as it is, near its cap or not.

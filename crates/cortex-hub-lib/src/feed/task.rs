@@ -85,13 +85,12 @@ impl TaskTopic {
         }
     }
 
-    /// Shows a terminal's watchers what its node reports, before it is stored.
-    pub(crate) fn show(&self, stream: Stream, offset: u64, data: &Bytes) {
+    /// Shows a terminal's watchers what its node reports, before it is stored. Whether somebody
+    /// watches, and it is news.
+    pub(crate) fn show(&self, stream: Stream, offset: u64, data: &Bytes) -> bool {
         let task = self.task();
         let is_news = !task.state.is_end() && self.live().take(&task.output, stream, offset, data);
-        if is_news {
-            self.shown.send_replace(());
-        }
+        is_news && self.shown.send(()).is_ok()
     }
 
     /// A bell that rings when a terminal shows something that is not stored yet.

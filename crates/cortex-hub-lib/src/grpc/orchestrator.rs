@@ -144,8 +144,11 @@ async fn converse(
         let Ok(Some(message)) = message else { break };
         match upstream::parse(message) {
             Ok(Some(news)) => {
-                if let Up::Reports(reports) = &news {
-                    hub.dispatch().show(token.node, reports);
+                if let Up::Reports(reports) = &news
+                    && hub.dispatch().show(token.node, reports)
+                {
+                    // Who watches goes first: storing wakes others.
+                    tokio::task::yield_now().await;
                 }
                 if up.send(news).await.is_err() {
                     return;

@@ -142,7 +142,7 @@ impl Hub {
         id: TaskId,
         scrollback: usize,
     ) -> Result<ScreenText> {
-        self.draw(who, id, |screen, _| screen.text(scrollback)).await
+        self.draw(who, id, |screen, reader| screen.text(scrollback, reader.at)).await
     }
 
     /// Draws what a terminal has shown by now, and lets `see` look at it.
@@ -157,9 +157,10 @@ impl Hub {
         let reel = self.inner.screens.of(id);
         let mut drawn = reel.drawn.lock().await;
         // Taken out: should drawing fail half-way, the next one begins anew.
+        let kept = drawn.take().filter(|(_, reader)| !reader.is_beyond(&tail.task()));
         let (mut screen, mut reader) =
-            drawn.take().unwrap_or_else(|| (Screen::new(window), TerminalReader::new(tail)));
-        while let Some(step) = reader.stored().await? {
+            kept.unwrap_or_else(|| (Screen::new(window), TerminalReader::new(tail)));
+        while let Some(step) = reader.ready().await? {
             match step {
                 TerminalStep::Output(data) => {
                     screen.show(&data);
@@ -211,6 +212,11 @@ impl TerminalReader {
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.at
+    }
+
+    /// Whether it has read what a task that has ended never stored: its node died, too.
+    fn is_beyond(&self, task: &Task) -> bool {
+        task.state.is_end() && self.at > task.output.of(Stream::Stdout).stored
     }
 
     /// Bytes of output that are stored and were not read.

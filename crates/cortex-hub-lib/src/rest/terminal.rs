@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use cortex_proto::json::CursorInfo;
+use cortex_proto::json::RunInfo;
 use cortex_proto::json::ScreenInfo;
 use serde::Deserialize;
 
@@ -24,6 +25,8 @@ use super::failure::Failure;
 use super::guard::Caller;
 use super::sse;
 use super::tasks::read_id;
+use crate::screen::Colour;
+use crate::screen::Run;
 
 use socket::Socket;
 use socket::Start;
@@ -42,6 +45,9 @@ pub(super) struct Look {
     /// Also the escape sequences that draw the screen.
     #[serde(default)]
     drawing: bool,
+    /// Also the rows with how they look.
+    #[serde(default)]
+    runs: bool,
 }
 
 /// How to join a terminal.
@@ -93,8 +99,33 @@ pub(super) async fn screen(
         scrollback: seen.scrollback,
         cursor: CursorInfo { row: seen.cursor.0, col: seen.cursor.1, visible: seen.has_cursor },
         alternate: seen.is_alternate,
+        application_arrows: seen.has_application_arrows,
+        bracketed_paste: seen.has_bracketed_paste,
+        offset: seen.offset,
+        runs: look.runs.then(|| runs(&seen.runs)),
         drawing: look.drawing.then_some(seen.drawing),
     }))
+}
+
+fn runs(rows: &[Vec<Run>]) -> Vec<Vec<RunInfo>> {
+    let run = |run: &Run| RunInfo {
+        text: run.text.clone(),
+        fg: run.foreground.map(colour),
+        bg: run.background.map(colour),
+        bold: run.is_bold,
+        dim: run.is_dim,
+        italic: run.is_italic,
+        underline: run.is_underlined,
+        inverse: run.is_inverse,
+    };
+    rows.iter().map(|row| row.iter().map(run).collect()).collect()
+}
+
+fn colour(colour: Colour) -> String {
+    match colour {
+        Colour::Palette(number) => number.to_string(),
+        Colour::Rgb(red, green, blue) => format!("#{red:02x}{green:02x}{blue:02x}"),
+    }
 }
 
 /// Joins a terminal: its screen, then what it shows as it comes; in mode `type` also the other way.

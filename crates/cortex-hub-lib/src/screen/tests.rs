@@ -47,14 +47,14 @@ fn what_scrolled_out_can_be_read_and_the_screen_stays() {
     let text: String = (1..=9).map(|line| format!("line {line}\r\n")).collect();
     let mut screen = shown(text.as_bytes());
     let before = all(&screen);
-    let seen = screen.text(100);
+    let seen = screen.text(100, 0);
     let lines =
         |from: u16, to: u16| (from..=to).map(|n| format!("line {n}")).collect::<Vec<_>>();
     assert_eq!(seen.scrollback, lines(1, 6));
     assert_eq!(seen.rows[..3], lines(7, 9)[..]);
     assert_eq!((seen.cursor, seen.has_cursor, seen.is_alternate), ((3, 0), true, false));
-    assert_eq!(screen.text(2).scrollback, lines(5, 6));
-    assert_eq!(screen.text(0).scrollback, Vec::<String>::new());
+    assert_eq!(screen.text(2, 0).scrollback, lines(5, 6));
+    assert_eq!(screen.text(0, 0).scrollback, Vec::<String>::new());
     assert_eq!(all(&screen), before);
 }
 
@@ -98,7 +98,7 @@ proptest! {
             screen.show(&output);
             screen.resize(window(cols, rows));
             prop_assert_eq!(screen.window(), window(cols, rows));
-            prop_assert_eq!(screen.text(10).rows.len(), usize::from(rows));
+            prop_assert_eq!(screen.text(10, 0).rows.len(), usize::from(rows));
         }
     }
 }
@@ -152,7 +152,7 @@ fn what_is_behind_the_cells_is_handed_over() {
 
 #[test]
 fn what_vt100_does_not_know_is_told_in_its_words() {
-    let rows = |output: &[u8]| shown(output).text(0).rows;
+    let rows = |output: &[u8]| shown(output).text(0, 0).rows;
     assert_eq!(rows(b"\x1b(0lqk\x1b(B\x1b)0\x0ex\x0fx")[0], "\u{250c}\u{2500}\u{2510}\u{2502}x");
     assert_eq!(rows(b"abc\r\x1b[4hX\x1b[4lY")[0], "XYbc");
     assert_eq!(rows(b"\x1b[?7l01234567890123456789ab")[..2], ["0123456789012345678b", ""]);
@@ -211,6 +211,17 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         3 => plain.prop_map(|text| text.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 1..6),
     ]
+}
+
+#[test]
+fn cells_that_look_the_same_are_told_together() {
+    let mut screen = shown(b"ab\x1b[1;31mc\x1b[48;2;1;2;3m\xe6\xbc\xa2d\x1b[m!");
+    let row = &screen.text(0, 0).runs[0];
+    let texts: Vec<&str> = row.iter().map(|run| run.text.as_str()).collect();
+    assert_eq!(texts, ["ab", "c", "\u{6f22}d", "!             "]);
+    assert_eq!((row[1].foreground, row[1].is_bold), (Some(Colour::Palette(1)), true));
+    assert_eq!(row[2].background, Some(Colour::Rgb(1, 2, 3)));
+    assert_eq!(row[3], Run { text: row[3].text.clone(), ..Run::default() });
 }
 
 proptest! {

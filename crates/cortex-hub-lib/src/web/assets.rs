@@ -14,12 +14,15 @@ use sha2::Sha256;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, media type, content.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 9] = [
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
     ("nodes.js", SCRIPT, include_str!("assets/nodes.js")),
     ("resume.js", SCRIPT, include_str!("assets/resume.js")),
     ("session.js", SCRIPT, include_str!("assets/session.js")),
     ("sign-in.js", SCRIPT, include_str!("assets/sign-in.js")),
+    ("screen.js", SCRIPT, include_str!("assets/screen.js")),
+    ("keys.js", SCRIPT, include_str!("assets/keys.js")),
+    ("terminal.js", SCRIPT, include_str!("assets/terminal.js")),
     ("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")),
 ];
 

@@ -24,6 +24,8 @@ pub(super) struct Row {
     pub(super) version: String,
     pub(super) since: Option<Moment>,
     pub(super) last_seen: Option<Moment>,
+    /// The node, where a terminal can be opened on it.
+    pub(super) terminal: Option<String>,
 }
 
 /// A point in time for people.
@@ -85,6 +87,7 @@ fn of_node(node: &Node, owner: Option<&str>, now: Timestamp) -> Row {
             Status::Online => Moment { absolute: at.to_string(), relative: "now".to_owned() },
             _ => ago(at, now),
         }),
+        terminal: (status == Status::Online).then(|| node.id.to_string()),
     }
 }
 
@@ -101,6 +104,7 @@ fn of_invite(invite: &Invite, now: Timestamp) -> Row {
         version: String::new(),
         since: Some(ago(invite.created_at, now)),
         last_seen: None,
+        terminal: None,
     }
 }
 

@@ -46,9 +46,50 @@ pub struct ScreenInfo {
     pub cursor: CursorInfo,
     /// Whether a full-screen program has the screen.
     pub alternate: bool,
+    /// Whether arrows are to be typed as keys of an application (`ESC O A`, not `ESC [ A`).
+    #[serde(default)]
+    pub application_arrows: bool,
+    /// Whether a paste is to be typed between `ESC [ 200 ~` and `ESC [ 201 ~`.
+    #[serde(default)]
+    pub bracketed_paste: bool,
+    /// Bytes of output that it shows.
+    #[serde(default)]
+    pub offset: u64,
+    /// The rows with how they look; on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<Vec<Vec<RunInfo>>>,
     /// Escape sequences that make another terminal of the same size show the same; on demand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drawing: Option<String>,
+}
+
+/// Characters of a row that look the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunInfo {
+    /// The characters.
+    pub text: String,
+    /// Their colour: a number of the terminal's palette, or `#rrggbb`; its own if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fg: Option<String>,
+    /// The colour behind them, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bg: Option<String>,
+    /// Whether they are bold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bold: bool,
+    /// Whether they are faint.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dim: bool,
+    /// Whether they are italic.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub italic: bool,
+    /// Whether they are underlined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub underline: bool,
+    /// Whether the two colours change places.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inverse: bool,
 }
 
 /// Where a terminal's cursor is.

@@ -15,13 +15,12 @@ use rustix::fs::OFlags;
 use rustix::termios;
 use rustix::termios::OptionalActions;
 use rustix::termios::Termios;
-use tokio::io::AsyncReadExt as _;
 use tokio::io::Interest;
-use tokio::io::Stdin;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
+use tokio::sync::mpsc;
 
 use crate::exit::Failure;
 use crate::exit::Result;
@@ -29,6 +28,9 @@ use crate::output;
 
 /// Keys that are read at once.
 const MOST_KEYS: usize = 4 << 10;
+
+/// Pieces of what is no terminal that are read before they can be typed.
+const READ_AHEAD: usize = 4;
 
 /// Undoes what a program may have done to a terminal that it was cut off from: the screen of
 /// full-screen programs (the cursor is saved for terminals that are not on it), reports of the
@@ -59,7 +61,7 @@ pub(in crate::command) enum Here {
 #[derive(Debug)]
 enum Keys {
     Terminal(AsyncFd<File>),
-    Other(Stdin),
+    Other(mpsc::Receiver<Vec<u8>>),
     /// Those have ended.
     None,
 }
@@ -89,7 +91,7 @@ impl Local {
             ends(SignalKind::interrupt())?,
         ];
         if !io::stdin().is_terminal() {
-            let keys = Keys::Other(tokio::io::stdin());
+            let keys = Keys::Other(read_aside().map_err(unusable)?);
             return Ok(Self { keys, before: None, resized, ended });
         }
         let keys = Keys::Terminal(open_keys().map_err(unusable)?);
@@ -102,6 +104,11 @@ impl Local {
     /// Whether a person types.
     pub(super) fn is_terminal(&self) -> bool {
         self.before.is_some()
+    }
+
+    /// Whether what is shown is seen on a screen, and not kept byte by byte.
+    pub(super) fn is_screen(&self) -> bool {
+        io::stdout().is_terminal()
     }
 
     /// Waits for what happens next; keys are left where they are without `wants_keys`.
@@ -122,7 +129,7 @@ impl Local {
 
     /// Undoes what the program on the node did to the terminal.
     pub(in crate::command) fn put_right(&self) {
-        if io::stdout().is_terminal() {
+        if self.is_screen() {
             // Nothing else can be tried.
             let _ = output::write_stdout(PUT_RIGHT);
         }
@@ -148,7 +155,7 @@ impl Local {
         // What was typed ahead is kept.
         termios::tcsetattr(io::stdin(), OptionalActions::Drain, &raw)
             .map_err(|error| unusable(error.into()))?;
-        if io::stdout().is_terminal() {
+        if self.is_screen() {
             output::write_stdout(KEEP_TITLE)?;
         }
         Ok(())
@@ -157,7 +164,7 @@ impl Local {
     fn give_back(&self) {
         let Some(before) = &self.before else { return };
         // Nothing else can be tried.
-        if io::stdout().is_terminal() {
+        if self.is_screen() {
             let _ = output::write_stdout(TAKE_TITLE);
         }
         let _ = termios::tcsetattr(io::stdin(), OptionalActions::Drain, before);
@@ -189,22 +196,32 @@ impl Keys {
                 Ok(keys) => Here::Keys(keys),
                 Err(_) => Here::Ended(SignalKind::hangup()),
             },
-            Self::Other(input) => {
-                let mut keys = vec![0; MOST_KEYS];
-                match input.read(&mut keys).await {
-                    Ok(len @ 1..) => {
-                        keys.truncate(len);
-                        Here::Keys(keys)
-                    }
-                    Ok(0) | Err(_) => {
-                        *self = Self::None;
-                        Here::Closed
-                    }
+            Self::Other(input) => match input.recv().await {
+                Some(keys) => Here::Keys(keys),
+                None => {
+                    *self = Self::None;
+                    Here::Closed
                 }
-            }
+            },
             Self::None => std::future::pending().await,
         }
     }
+}
+
+/// Reads standard input on a thread of its own, which ends with it or with this program: a read of
+/// what is no terminal cannot be called off.
+fn read_aside() -> io::Result<mpsc::Receiver<Vec<u8>>> {
+    let (sender, input) = mpsc::channel(READ_AHEAD);
+    let read = move || {
+        let mut keys = vec![0; MOST_KEYS];
+        while let Ok(len @ 1..) = io::stdin().read(&mut keys) {
+            if sender.blocking_send(keys[..len].to_vec()).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("cortex-stdin".to_owned()).spawn(read)?;
+    Ok(input)
 }
 
 fn unusable(error: io::Error) -> Failure {
