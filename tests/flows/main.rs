@@ -15,5 +15,6 @@ mod restart;
 mod revocation;
 mod rotation;
 mod sandbox;
+mod secrets;
 mod tasks;
 mod terminals;

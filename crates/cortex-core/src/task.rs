@@ -10,7 +10,9 @@
 
 mod cap;
 mod event;
+mod millis;
 mod outcome;
+mod secret;
 mod spec;
 mod state;
 mod target;
@@ -26,6 +28,12 @@ pub use cap::Excess;
 pub use cap::OutputCap;
 pub use event::TaskEvent;
 pub use outcome::Outcome;
+pub use secret::MAX_SECRET_BYTES;
+pub use secret::MAX_SECRETS;
+pub use secret::MIN_SECRET_BYTES;
+pub use secret::SealedSecrets;
+pub use secret::SecretError;
+pub use secret::Secrets;
 pub use spec::MAX_ARG_BYTES;
 pub use spec::MAX_STDIN_BYTES;
 pub use spec::ShellWork;
@@ -187,6 +195,10 @@ impl Task {
                 self.state = outcome.state();
                 self.outcome = Some(outcome.clone());
                 self.ended_at = Some(now);
+                if self.spec.sealed.is_some() {
+                    // Nobody needs them any more.
+                    Arc::make_mut(&mut self.spec).sealed = None;
+                }
             }
         }
         self.revision += 1;

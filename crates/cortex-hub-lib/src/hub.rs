@@ -17,6 +17,7 @@ mod rekey;
 mod renewal;
 mod repeat;
 mod rotation;
+mod secrets;
 mod sessions;
 mod streams;
 mod tasks;

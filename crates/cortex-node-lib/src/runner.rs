@@ -14,6 +14,7 @@ mod journal;
 mod leftover;
 mod measure;
 mod place;
+mod redact;
 mod witness;
 
 use std::collections::HashMap;

@@ -67,6 +67,7 @@ fn request(args: &ExecArgs) -> Result<DispatchRequest> {
         line,
         cwd: args.cwd.clone(),
         env: env.collect(),
+        secrets: args.secrets.read()?,
         stdin,
         timeout_ms: args.timeout.map(value::millis),
         queue: args.queue,

@@ -1,5 +1,6 @@
 //! What is signed for nodes: the policy, tasks and cancels planned against it, input.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::policy::SandboxPolicy;
+use cortex_core::task::Task;
+use cortex_core::task::TaskSpec;
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::convert::CancelOrder;
 use cortex_proto::convert::ControlAct;
@@ -30,6 +33,7 @@ use tonic::Status;
 use crate::clock;
 use crate::hub::Hub;
 use crate::link::Down;
+use crate::trust::Sealer;
 use crate::trust::signing::NodeSigner;
 
 /// How long a signed message is good: longer than any queue on the way, shorter than the ten
@@ -41,6 +45,8 @@ const LIFE: Duration = Duration::from_secs(120);
 pub(super) struct Plan {
     policy: Bytes,
     digest: [u8; 32],
+    /// Opens the secrets of tasks where they are signed for their node, and nowhere else.
+    sealer: Arc<Sealer>,
 }
 
 /// What an envelope is about, besides hub, node and key.
@@ -53,10 +59,10 @@ struct Subject {
 }
 
 impl Plan {
-    pub(super) fn of(policy: &SandboxPolicy) -> Self {
+    pub(super) fn of(policy: &SandboxPolicy, sealer: Arc<Sealer>) -> Self {
         let policy = Bytes::from(v1::SandboxPolicy::from(policy).encode_to_vec());
         let digest = Sha256::digest(&policy).into();
-        Self { policy, digest }
+        Self { policy, digest, sealer }
     }
 
     /// The policy, signed for a node outside of any stream.
@@ -125,8 +131,7 @@ impl Plan {
                     attempt: task.attempt,
                     payload_type: TaskOrder::TYPE,
                 };
-                let order = TaskOrder::of(task.id, task.session, &task.spec);
-                let payload = v1::TaskRequest::from(order).encode_to_vec().into();
+                let payload = self.order(&task).encode_to_vec().into();
                 Body::Signed(self.sign(signer, at, &subject, payload, now))
             }
             Down::Cancel { session, task, attempt, reason } => {
@@ -146,6 +151,29 @@ impl Plan {
             Down::Acks(acks) => {
                 let attempts = acks.into_iter().map(v1::AttemptAck::from).collect();
                 Body::Ack(v1::ReportAck { attempts })
+            }
+        }
+    }
+
+    /// A task with its secrets. Where they cannot be opened, the order has their names alone, which
+    /// no node takes: the task is rejected, and never runs without them.
+    fn order(&self, task: &Task) -> v1::TaskRequest {
+        let spec = &*task.spec;
+        if spec.secrets.is_empty() {
+            return TaskOrder::of(task.id, task.session, spec).into();
+        }
+        let opened = spec.sealed.as_ref().map(|sealed| self.sealer.open(task.id, sealed));
+        match opened.transpose() {
+            Ok(Some(given)) => {
+                let spec = TaskSpec { given, ..spec.clone() };
+                TaskOrder::of(task.id, task.session, &spec).into()
+            }
+            lost => {
+                tracing::error!(task = %task.id, ?lost, "a task's secrets are lost");
+                let name =
+                    |name: &String| v1::TaskSecret { name: name.clone(), ..Default::default() };
+                let secrets = spec.secrets.iter().map(name).collect();
+                v1::TaskRequest { secrets, ..TaskOrder::of(task.id, task.session, spec).into() }
             }
         }
     }

@@ -128,10 +128,12 @@ async fn call(
     if matches!(&order.work, Work::Shell(work) if work.terminal.is_some()) {
         floor.outbox.be_prompt(key);
     }
-    let console = AttemptConsole::new(key, Arc::clone(&floor.outbox), stop, typed, deadline);
+    let outbox = Arc::clone(&floor.outbox);
+    let console = AttemptConsole::new(key, outbox, stop, typed, deadline, &order.secrets);
     let console = Arc::new(console);
     let outcome = watched(key, &order, &*skill, input, &console, floor).await;
-    (outcome, console.close())
+    console.finish().await;
+    (console.redact(outcome), console.close())
 }
 
 async fn watched(
@@ -148,7 +150,8 @@ async fn watched(
         order.session,
         order.grace,
         Arc::clone(console) as _,
-    );
+    )
+    .with_secrets(Arc::new(order.secrets.clone()));
     let work = AssertUnwindSafe(skill.run(&invocation, input)).catch_unwind();
     let noting = note_process(floor, key, console);
     let overdue = async {
@@ -156,12 +159,14 @@ async fn watched(
         tokio::time::sleep(patience_for(reason, order.grace)).await;
         reason
     };
-    tokio::pin!(work, noting, overdue);
+    let pauses = console.watch_pauses();
+    tokio::pin!(work, noting, overdue, pauses);
     let returned = tokio::select! {
         biased;
         returned = &mut work => returned,
         reason = &mut overdue => return gave_up(reason),
         never = &mut noting => match never {},
+        never = &mut pauses => match never {},
     };
     let was_stopped = console.stop_asked().now_or_never();
     match (returned, was_stopped) {
