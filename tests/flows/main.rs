@@ -16,6 +16,7 @@ mod restart;
 mod revocation;
 mod rotation;
 mod sandbox;
+mod secrets;
 mod signals;
 mod skills;
 mod tasks;

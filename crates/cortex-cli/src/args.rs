@@ -7,6 +7,7 @@ pub(crate) mod exec;
 pub(crate) mod hub;
 pub(crate) mod invite;
 pub(crate) mod node;
+pub(crate) mod secret;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod shell;

@@ -23,6 +23,7 @@ use crate::id::TaskId;
 use crate::task::Input;
 use crate::task::Outcome;
 use crate::task::Progress;
+use crate::task::Secrets;
 use crate::task::Signal;
 use crate::task::Stream;
 
@@ -87,6 +88,10 @@ pub trait Console: Send + Sync + fmt::Debug {
     /// Takes output; waits while what was taken before is still on its way.
     async fn write(&self, stream: Stream, data: Bytes);
 
+    /// How many bytes of a stream have gone out: less or more than was written where secrets among
+    /// it are replaced.
+    async fn put_out(&self, stream: Stream) -> u64;
+
     /// Notes that there was more on this stream than was written.
     fn cut(&self, stream: Stream);
 
@@ -142,6 +147,7 @@ pub struct Invocation {
     pub session: SessionId,
     /// How long there is between the request to stop and the end.
     pub grace: std::time::Duration,
+    secrets: Arc<Secrets>,
     console: Arc<dyn Console>,
 }
 
@@ -155,7 +161,20 @@ impl Invocation {
         grace: std::time::Duration,
         console: Arc<dyn Console>,
     ) -> Self {
-        Self { task, attempt, session, grace, console }
+        Self { task, attempt, session, grace, secrets: Arc::default(), console }
+    }
+
+    /// Gives it the task's secrets.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Arc<Secrets>) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// The secrets that were given with the task. What is put out of them is replaced.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Reports that the work has begun; see [`Console::started`].
@@ -166,6 +185,11 @@ impl Invocation {
     /// Puts out bytes; waits while the reader is slow.
     pub async fn write(&self, stream: Stream, data: impl Into<Bytes> + Send) {
         self.console.write(stream, data.into()).await;
+    }
+
+    /// How many bytes of a stream have gone out; see [`Console::put_out`].
+    pub async fn put_out(&self, stream: Stream) -> u64 {
+        self.console.put_out(stream).await
     }
 
     /// Says that there was more on this stream than was written: the task's receipt says so too.

@@ -13,8 +13,10 @@ mod cap;
 mod delivery;
 mod event;
 mod file;
+mod millis;
 mod outcome;
 mod progress;
+mod secret;
 mod signal;
 mod spec;
 mod state;
@@ -40,6 +42,12 @@ pub use progress::MAX_PROGRESS_BYTES;
 pub use progress::Progress;
 pub use signal::Signal;
 pub use signal::UnknownSignal;
+pub use secret::MAX_SECRET_BYTES;
+pub use secret::MAX_SECRETS;
+pub use secret::MIN_SECRET_BYTES;
+pub use secret::SealedSecrets;
+pub use secret::SecretError;
+pub use secret::Secrets;
 pub use spec::MAX_ARG_BYTES;
 pub use spec::MAX_STDIN_BYTES;
 pub use spec::ShellWork;
@@ -221,6 +229,10 @@ impl Task {
                 self.state = outcome.state();
                 self.outcome = Some(outcome.clone());
                 self.ended_at = Some(now);
+                if self.spec.sealed.is_some() {
+                    // Nobody needs them any more.
+                    Arc::make_mut(&mut self.spec).sealed = None;
+                }
             }
         }
         self.revision += 1;

@@ -31,7 +31,7 @@ use crate::hub::Hub;
 
 /// All services that nodes use, with gRPC health and reflection.
 pub(crate) async fn routes(hub: &Hub) -> cortex_core::Result<Routes> {
-    let plan = Arc::new(Plan::of(&hub.config().policy));
+    let plan = Arc::new(Plan::of(&hub.config().policy, Arc::clone(hub.trust().sealer())));
     let orchestrator =
         AgentOrchestratorServer::new(Orchestrator::new(hub.clone(), Arc::clone(&plan)))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -19,6 +19,7 @@ mod rekey;
 mod renewal;
 mod repeat;
 mod rotation;
+mod secrets;
 mod sessions;
 mod skills;
 mod streams;

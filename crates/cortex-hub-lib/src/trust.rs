@@ -14,6 +14,7 @@ mod master;
 pub mod node_certificate;
 pub mod outside;
 mod rings;
+pub mod seal;
 pub mod signing;
 pub mod token;
 pub mod vault;
@@ -34,6 +35,7 @@ pub use invites::Invites;
 pub use outside::OutsideCertificate;
 pub use rings::ParsePurposeError;
 pub use rings::Purpose;
+pub use seal::Sealer;
 pub use signing::TaskSigner;
 pub use token::Tokens;
 pub use vault::Vault;
@@ -71,6 +73,7 @@ pub struct Trust {
     tokens: Arc<Tokens>,
     challenges: Challenges,
     invites: Invites,
+    sealer: Arc<Sealer>,
 }
 
 impl Trust {
@@ -96,6 +99,7 @@ impl Trust {
             tokens: Arc::new(Tokens::new(&vault)?),
             challenges: Challenges::default(),
             invites: Invites::new(&vault),
+            sealer: Arc::new(Sealer::new(&vault)?),
             vault,
         })
     }
@@ -128,6 +132,12 @@ impl Trust {
     #[must_use]
     pub fn challenges(&self) -> &Challenges {
         &self.challenges
+    }
+
+    /// What seals the secrets of tasks.
+    #[must_use]
+    pub fn sealer(&self) -> &Arc<Sealer> {
+        &self.sealer
     }
 
     /// Secrets of invites.

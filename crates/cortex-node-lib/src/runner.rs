@@ -15,6 +15,7 @@ mod journal;
 mod leftover;
 mod measure;
 mod place;
+mod redact;
 mod witness;
 mod workdir;
 

@@ -30,7 +30,8 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let unit = UNITS.iter().find(|(name, _)| *name == unit.trim_start());
-    let amount = number.parse::<u64>().ok().zip(unit).and_then(|(n, (_, unit))| n.checked_mul(*unit));
+    let amount =
+        number.parse::<u64>().ok().zip(unit).and_then(|(n, (_, unit))| n.checked_mul(*unit));
     amount.ok_or_else(|| "expected bytes with their unit, e.g. 64KiB, 100MiB or 10GB".to_owned())
 }
 
@@ -42,7 +43,9 @@ pub(crate) fn tail(text: &str) -> Result<Tail, String> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().map(Tail::Lines).map_err(|_| "expected a number of lines".to_owned());
     }
-    bytes(text).map(Tail::Bytes).map_err(|_| "expected lines, e.g. 100, or bytes, e.g. 64KiB".to_owned())
+    bytes(text)
+        .map(Tail::Bytes)
+        .map_err(|_| "expected lines, e.g. 100, or bytes, e.g. 64KiB".to_owned())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::args::HELP;
 use crate::args::amount;
+use crate::args::secret::SecretArgs;
 use crate::args::value;
 use crate::args::value::Moment;
 use crate::args::value::Pair;
@@ -77,6 +78,7 @@ Examples:
   cortex-cli exec build-1 build-2 --timeout 10m -- make check
   cortex-cli exec lab-1 --detach -o json -- ./long.sh
   cortex-cli exec lab-1 --stdin -- sh -s < setup.sh
+  cortex-cli exec lab-1 --secret TOKEN -- sh -c 'echo $TOKEN | docker login …'
   cortex-cli exec --first-of gpu-1,gpu-2 --any -- ./train
   cortex-cli exec --require gpu.memory>=16GiB -- ./train
 ",
@@ -104,6 +106,8 @@ pub(crate) struct ExecArgs {
     /// Set a variable on top of the node's environment; may be repeated.
     #[arg(long = "env", short = 'e', value_name = "K=V", value_parser = value::pair)]
     pub(crate) env: Vec<Pair>,
+    #[command(flatten)]
+    pub(crate) secrets: SecretArgs,
     /// Working directory on the node.
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<String>,

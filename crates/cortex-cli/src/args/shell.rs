@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::args::HELP;
+use crate::args::secret::SecretArgs;
 use crate::args::value;
 use crate::args::value::Pair;
 
@@ -34,6 +35,8 @@ pub(crate) struct ShellArgs {
     /// Set a variable on top of the node's environment; may be repeated.
     #[arg(long = "env", short = 'e', value_name = "K=V", value_parser = value::pair)]
     pub(crate) env: Vec<Pair>,
+    #[command(flatten)]
+    pub(crate) secrets: SecretArgs,
     /// Working directory on the node.
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<String>,

@@ -72,6 +72,7 @@ fn request(args: &ExecArgs) -> Result<DispatchRequest> {
         line,
         cwd: args.cwd.clone(),
         env: env.collect(),
+        secrets: args.secrets.read()?,
         stdin,
         open_stdin: args.stdin && !args.detach,
         timeout_ms: args.timeout.map(value::millis),

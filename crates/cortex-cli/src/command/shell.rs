@@ -132,6 +132,7 @@ async fn open(client: &mut Client, args: &ShellArgs) -> Result<TaskInfo> {
         argv: args.argv.clone(),
         cwd: args.cwd.clone(),
         env: env.collect(),
+        secrets: args.secrets.read()?,
         terminal: Some(local::draft()),
         ..DispatchRequest::default()
     };

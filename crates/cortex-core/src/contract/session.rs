@@ -10,6 +10,7 @@ pub mod output;
 pub mod races;
 mod reopen;
 mod scene;
+pub mod secrets;
 pub mod sessions;
 pub mod tasks;
 #[cfg(test)]
@@ -55,6 +56,8 @@ pub async fn session_store(make: impl AsyncFn() -> Arc<dyn SessionStore>) {
     tasks::an_event_must_fit_its_task(&*make().await).await;
     lists::filters_combine(&*make().await).await;
     lists::a_list_is_read_in_pages(&*make().await).await;
+
+    secrets::sealed_secrets_go_with_the_tasks_end(&*make().await).await;
 
     output::bytes_come_back_as_they_came(&*make().await).await;
     output::short_output_comes_with_its_entry(&*make().await).await;

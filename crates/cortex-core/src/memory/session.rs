@@ -165,6 +165,11 @@ impl State {
 
     fn as_read_back(&self, entry: &Entry) -> Entry {
         let mut entry = entry.clone();
+        if let Happening::Task { event: TaskEvent::Submitted { spec, .. }, .. } = &mut entry.what
+            && spec.sealed.is_some()
+        {
+            Arc::make_mut(spec).sealed = None;
+        }
         if let Happening::Task { task, event, data } = &mut entry.what
             && let TaskEvent::Output { stream, offset, len, .. } = event
         {

@@ -12,6 +12,8 @@ use serde::Serialize;
 use super::Delivery;
 use super::InputFile;
 use super::OutputCap;
+use super::SealedSecrets;
+use super::Secrets;
 use super::Target;
 use super::Terminal;
 use super::file;
@@ -40,10 +42,10 @@ pub struct TaskSpec {
     #[serde(default)]
     pub target: Target,
     /// Ends the task when it has run this long; none if absent.
-    #[serde(default, with = "millis_option", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "super::millis::option", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// Time between TERM and KILL at a cancel or time-out.
-    #[serde(default = "default_grace", with = "millis")]
+    #[serde(default = "default_grace", with = "super::millis")]
     pub grace: Duration,
     /// Wait for a node instead of failing while none is online.
     #[serde(default)]
@@ -54,6 +56,16 @@ pub struct TaskSpec {
     /// How much of its output is kept; as much as the hub keeps of any task if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_cap: Option<OutputCap>,
+    /// The names of the secrets that are given with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// The secrets themselves, until the task has ended. They are kept apart from the rest of the
+    /// spec, and never stand in a log.
+    #[serde(skip)]
+    pub sealed: Option<SealedSecrets>,
+    /// The secrets as they are given; the hub seals them before it stores anything.
+    #[serde(skip)]
+    pub given: Secrets,
 }
 
 /// The work of a task.
@@ -114,6 +126,9 @@ impl TaskSpec {
             queue: false,
             delivery: Delivery::default(),
             output_cap: None,
+            secrets: Vec::new(),
+            sealed: None,
+            given: Secrets::default(),
         }
     }
 
@@ -231,49 +246,6 @@ impl ShellWork {
 
 fn default_grace() -> Duration {
     DEFAULT_GRACE
-}
-
-mod millis {
-    use std::time::Duration;
-
-    use serde::Deserialize;
-    use serde::Deserializer;
-    use serde::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(
-        span: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-        u64::deserialize(d).map(Duration::from_millis)
-    }
-}
-
-mod millis_option {
-    use std::time::Duration;
-
-    use serde::Deserialize;
-    use serde::Deserializer;
-    use serde::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(
-        span: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match span {
-            Some(span) => super::millis::serialize(span, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        d: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(d)?.map(Duration::from_millis))
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What is signed for nodes: the policy, tasks and cancels planned against it, input.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use cortex_core::id::NodeId;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::policy::SandboxPolicy;
+use cortex_core::task::Task;
+use cortex_core::task::TaskSpec;
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::convert::CancelOrder;
 use cortex_proto::convert::ControlAct;
@@ -31,6 +34,7 @@ use tonic::Status;
 use crate::clock;
 use crate::hub::Hub;
 use crate::link::Down;
+use crate::trust::Sealer;
 use crate::trust::signing::NodeSigner;
 
 /// How long a signed message is good: longer than any queue on the way, shorter than the ten
@@ -42,6 +46,8 @@ const LIFE: Duration = Duration::from_secs(120);
 pub(super) struct Plan {
     policy: Bytes,
     digest: [u8; 32],
+    /// Opens the secrets of tasks where they are signed for their node, and nowhere else.
+    sealer: Arc<Sealer>,
 }
 
 /// What an envelope is about, besides hub, node and key.
@@ -54,10 +60,10 @@ struct Subject {
 }
 
 impl Plan {
-    pub(super) fn of(policy: &SandboxPolicy) -> Self {
+    pub(super) fn of(policy: &SandboxPolicy, sealer: Arc<Sealer>) -> Self {
         let policy = Bytes::from(v1::SandboxPolicy::from(policy).encode_to_vec());
         let digest = Sha256::digest(&policy).into();
-        Self { policy, digest }
+        Self { policy, digest, sealer }
     }
 
     /// The policy, signed for a node outside of any stream.
@@ -126,10 +132,7 @@ impl Plan {
                     attempt: task.attempt,
                     payload_type: TaskOrder::TYPE,
                 };
-                let mut order = TaskOrder::of(task.id, task.session, &task.spec);
-                // What is left until the deadline is a span, so no two clocks have to agree.
-                order.timeout = task.spec.time_left(now);
-                let payload = v1::TaskRequest::from(order).encode_to_vec().into();
+                let payload = self.order(&task, now).encode_to_vec().into();
                 Body::Signed(self.sign(signer, at, &subject, payload, now))
             }
             Down::Cancel { session, task, attempt, reason } => {
@@ -152,6 +155,32 @@ impl Plan {
             }
             Down::Pool { offered, withdrawn } => {
                 Body::WorkPool(Offers { offered, withdrawn }.into())
+            }
+        }
+    }
+
+    /// A task with its secrets. Where they cannot be opened, the order has their names alone, which
+    /// no node takes: the task is rejected, and never runs without them.
+    fn order(&self, task: &Task, now: Timestamp) -> v1::TaskRequest {
+        let spec = &*task.spec;
+        let request = |spec: &TaskSpec| {
+            let mut order = TaskOrder::of(task.id, task.session, spec);
+            // What is left until the deadline is a span, so no two clocks have to agree.
+            order.timeout = spec.time_left(now);
+            v1::TaskRequest::from(order)
+        };
+        if spec.secrets.is_empty() {
+            return request(spec);
+        }
+        let opened = spec.sealed.as_ref().map(|sealed| self.sealer.open(task.id, sealed));
+        match opened.transpose() {
+            Ok(Some(given)) => request(&TaskSpec { given, ..spec.clone() }),
+            lost => {
+                tracing::error!(task = %task.id, ?lost, "a task's secrets are lost");
+                let name =
+                    |name: &String| v1::TaskSecret { name: name.clone(), ..Default::default() };
+                let secrets = spec.secrets.iter().map(name).collect();
+                v1::TaskRequest { secrets, ..request(spec) }
             }
         }
     }

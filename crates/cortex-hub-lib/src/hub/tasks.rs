@@ -23,6 +23,7 @@ use cortex_core::task::TaskSpec;
 use super::Hub;
 use super::check_access;
 use super::check_scope;
+use super::secrets::name_secrets;
 use crate::audit::Note;
 use crate::dispatch::Submission;
 
@@ -55,6 +56,7 @@ impl Hub {
     ) -> Result<Arc<Task>> {
         let mut session = self.find_session(who, session, Scope::Exec).await?;
         let mut spec = draft.spec;
+        name_secrets(&mut spec)?;
         if let Some(key) = &draft.node {
             spec.target = Target::Node(self.target_of(who, &session, key, Scope::Exec).await?);
         }
@@ -71,6 +73,7 @@ impl Hub {
         let note = Note::by(who, Action::TaskSubmit, Object::Task(id))
             .owned_by(who.user)
             .detail(session.id.to_string());
+        self.seal_secrets(id, &mut spec)?;
         let submission = Submission { id, by: who.clone(), spec };
         let hub = self.clone();
         let is_repeatable = idempotency.is_some();

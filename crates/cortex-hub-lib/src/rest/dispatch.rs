@@ -13,6 +13,7 @@ use axum::response::Response;
 use cortex_core::account::Scope;
 use cortex_core::task::InputFile;
 use cortex_core::task::OutputCap;
+use cortex_core::task::Secrets;
 use cortex_core::task::ShellWork;
 use cortex_core::task::TaskSpec;
 use cortex_core::task::Terminal;
@@ -23,6 +24,7 @@ use cortex_proto::json::FileDraft;
 use cortex_proto::json::TaskInfo;
 use cortex_proto::json::TerminalDraft;
 use futures::StreamExt as _;
+use zeroize::Zeroizing;
 
 use super::Api;
 use super::convert::task_info;
@@ -135,7 +137,13 @@ pub(super) fn draft_of(body: DispatchRequest) -> Answer<TaskDraft> {
             terminal: body.terminal.map(terminal_of).transpose()?,
         }),
     };
+    let secrets = body.secrets.into_iter();
+    let secrets = Secrets::new(
+        secrets.map(|(name, value)| (name, Zeroizing::new(value.expose().to_owned()))),
+    );
     let mut spec = TaskSpec::new(work);
+    spec.given =
+        secrets.map_err(|error| Failure::invalid("bad_secret", format!("secrets: {error}")))?;
     spec.timeout = body.timeout_ms.map(Duration::from_millis);
     if let Some(grace) = body.grace_ms {
         spec.grace = Duration::from_millis(grace);

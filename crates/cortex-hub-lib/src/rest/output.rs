@@ -162,7 +162,11 @@ fn id_of(cursor: OutputCursor) -> String {
 impl Range {
     /// Where to begin in a stream.
     async fn begin(&self, api: &Api, who: &Caller, id: TaskId, stream: Stream) -> Answer<u64> {
-        let given = [self.offset.is_some() || self.cursor.is_some(), self.tail.is_some(), self.tail_lines.is_some()];
+        let given = [
+            self.offset.is_some() || self.cursor.is_some(),
+            self.tail.is_some(),
+            self.tail_lines.is_some(),
+        ];
         if given.into_iter().filter(|is_given| *is_given).count() > 1 {
             let message = "tail: give one of \"offset\", \"cursor\", \"tail\" and \"tail_lines\"";
             return Err(Failure::invalid("tail", message));

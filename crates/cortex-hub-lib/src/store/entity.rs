@@ -18,4 +18,5 @@ pub(crate) mod session;
 pub(crate) mod session_log;
 pub(crate) mod setting;
 pub(crate) mod task;
+pub(crate) mod task_secret;
 pub(crate) mod task_spec;

@@ -4,6 +4,7 @@ mod m2026_11_22_audit;
 mod m2026_11_22_first;
 mod m2026_11_22_former_keys;
 mod m2026_11_22_join_state;
+mod m2026_11_22_task_secrets;
 mod m2026_11_22_users;
 
 use sea_orm_migration::MigrationTrait;
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_11_22_join_state::Migration),
             Box::new(m2026_11_22_audit::Migration),
             Box::new(m2026_11_22_former_keys::Migration),
+            Box::new(m2026_11_22_task_secrets::Migration),
         ]
     }
 }

@@ -120,7 +120,10 @@ impl SessionStore for SqlSessionStore {
                 Err(error) => {
                     // More of it may have been left out while it was read.
                     let now = self.tasks_by_id(&wanted).await?;
-                    if now.iter().all(|(id, task)| tasks.get(id).is_some_and(|was| has_cut_as(was, task))) {
+                    if now
+                        .iter()
+                        .all(|(id, task)| tasks.get(id).is_some_and(|was| has_cut_as(was, task)))
+                    {
                         return Err(error);
                     }
                     tasks = now;

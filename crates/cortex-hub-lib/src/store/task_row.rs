@@ -8,6 +8,7 @@ use cortex_core::id::TaskId;
 use cortex_core::task::Outcome;
 use cortex_core::task::OutputTotals;
 use cortex_core::task::Progress;
+use cortex_core::task::SealedSecrets;
 use cortex_core::task::Task;
 use cortex_core::task::TaskSpec;
 use sea_orm::ColumnTrait as _;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use super::column;
 use super::entity::task;
+use super::entity::task_secret;
 use super::entity::task_spec;
 use super::fault::fault;
 use super::fault::unreadable;
@@ -106,9 +108,29 @@ pub(super) async fn complete<C: ConnectionTrait>(
     let complete = |mut row: task::Model| {
         let spec = row.spec.take().or_else(|| specs.remove(&row.id));
         let spec = spec.ok_or_else(|| unreadable("task", "its spec is missing"))?;
-        to_task(&row, &spec).map(Arc::new)
+        to_task(&row, &spec)
     };
-    rows.into_iter().map(complete).collect()
+    let mut tasks: Vec<Task> = rows.into_iter().map(complete).collect::<Result<_>>()?;
+    add_secrets(connection, &mut tasks).await?;
+    Ok(tasks.into_iter().map(Arc::new).collect())
+}
+
+/// Gives tasks that have not ended their sealed secrets.
+async fn add_secrets<C: ConnectionTrait>(connection: &C, tasks: &mut [Task]) -> Result<()> {
+    let has_secrets = |task: &&mut Task| !task.state.is_end() && !task.spec.secrets.is_empty();
+    let mut with: Vec<&mut Task> = tasks.iter_mut().filter(has_secrets).collect();
+    for tasks in with.chunks_mut(QUERY_IDS) {
+        let ids = tasks.iter().map(|task| column::blob(task.id));
+        let sealed = task_secret::Entity::find().filter(task_secret::Column::TaskId.is_in(ids));
+        let sealed = sealed.all(connection).await.map_err(|error| fault("find task", error))?;
+        let mut sealed: HashMap<_, _> =
+            sealed.into_iter().map(|row| (row.task_id, SealedSecrets(row.sealed.into()))).collect();
+        for task in tasks {
+            let sealed = sealed.remove(&column::blob(task.id));
+            Arc::make_mut(&mut task.spec).sealed = sealed;
+        }
+    }
+    Ok(())
 }
 
 fn to_task(row: &task::Model, spec: &[u8]) -> Result<Task> {

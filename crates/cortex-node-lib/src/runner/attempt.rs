@@ -142,10 +142,13 @@ async fn call(
     };
     let workdir = Workdir::of(floor.identity.dir(), key, files);
     let outbox = Arc::clone(&floor.outbox);
-    let console = Arc::new(AttemptConsole::new(key, outbox, stop, typed, workdir, deadline));
+    let console =
+        AttemptConsole::new(key, outbox, stop, typed, workdir, deadline, &order.secrets);
+    let console = Arc::new(console);
     let outcome = watched(key, &order, &*skill, input, &console, floor).await;
     console.clean_up().await;
-    (outcome, console.close())
+    console.finish().await;
+    (console.redact(outcome), console.close())
 }
 
 async fn watched(
@@ -162,7 +165,8 @@ async fn watched(
         order.session,
         order.grace,
         Arc::clone(console) as _,
-    );
+    )
+    .with_secrets(Arc::new(order.secrets.clone()));
     let work = AssertUnwindSafe(skill.run(&invocation, input)).catch_unwind();
     let noting = note_process(floor, key, console);
     let telling = console.tell_progress();
@@ -171,13 +175,15 @@ async fn watched(
         tokio::time::sleep(patience_for(reason, order.grace)).await;
         reason
     };
-    tokio::pin!(work, noting, telling, overdue);
+    let pauses = console.watch_pauses();
+    tokio::pin!(work, noting, telling, overdue, pauses);
     let returned = tokio::select! {
         biased;
         returned = &mut work => returned,
         reason = &mut overdue => return gave_up(reason),
         never = &mut noting => match never {},
         never = &mut telling => match never {},
+        never = &mut pauses => match never {},
     };
     let was_stopped = console.stop_asked().now_or_never();
     match (returned, was_stopped) {

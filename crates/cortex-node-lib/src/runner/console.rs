@@ -1,12 +1,16 @@
 //! What a running skill sees of the world: reports go to the outbox, input and the stop come from
 //! here.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,7 +20,9 @@ use cortex_core::skill;
 use cortex_core::skill::Console;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Input;
+use cortex_core::task::Outcome;
 use cortex_core::task::Progress;
+use cortex_core::task::Secrets;
 use cortex_core::task::Signal;
 use cortex_core::task::Stream;
 use tokio::sync::Notify;
@@ -28,7 +34,15 @@ use crate::uplink::Transcript;
 
 use super::attempt::Stop;
 use super::input::InputQueue;
+use super::redact::Redacted;
+use super::redact::Redactor;
 use super::workdir::Workdir;
+
+/// How long a stream is silent before what was held back of it is let out.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the rest of a stream may take to go out, should the hub be away.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The console of one attempt.
 pub(super) struct AttemptConsole {
@@ -44,6 +58,24 @@ pub(super) struct AttemptConsole {
     progress: Mutex<Option<Progress>>,
     advanced: Notify,
     began: Instant,
+    lanes: [Lane; 2],
+    redactor: Option<Redactor>,
+    /// Rings when something is held back that a pause would let out.
+    held: Notify,
+}
+
+/// One stream on its way out.
+#[derive(Debug, Default)]
+struct Lane {
+    put_out: AtomicU64,
+    /// What is looked for secrets; who holds it puts out next.
+    redacted: Option<tokio::sync::Mutex<Lookout>>,
+}
+
+#[derive(Debug)]
+struct Lookout {
+    stream: Redacted,
+    last: Instant,
 }
 
 impl AttemptConsole {
@@ -54,7 +86,14 @@ impl AttemptConsole {
         input: Arc<InputQueue>,
         workdir: Workdir,
         deadline: Option<Instant>,
+        secrets: &Secrets,
     ) -> Self {
+        let redactor = Redactor::of(secrets);
+        let lane = || {
+            let stream = redactor.as_ref().map(Redactor::stream);
+            let lookout = |stream| tokio::sync::Mutex::new(Lookout { stream, last: Instant::now() });
+            Lane { put_out: AtomicU64::new(0), redacted: stream.map(lookout) }
+        };
         Self {
             key,
             outbox,
@@ -67,7 +106,70 @@ impl AttemptConsole {
             progress: Mutex::default(),
             advanced: Notify::new(),
             began: Instant::now(),
+            lanes: [lane(), lane()],
+            redactor,
+            held: Notify::new(),
         }
+    }
+
+    /// Lets out what was held back where nothing comes for a while. Never resolves.
+    pub(super) async fn watch_pauses(&self) -> Infallible {
+        loop {
+            self.held.notified().await;
+            while let Some(due) = self.next_pause().await {
+                tokio::time::sleep_until(due).await;
+                for stream in Stream::ALL {
+                    let Some(lookout) = &self.lane(stream).redacted else { continue };
+                    let mut lookout = lookout.lock().await;
+                    if lookout.last + PAUSE <= Instant::now() {
+                        let out = lookout.stream.pause();
+                        self.send(stream, out.into()).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts out what was held back: nothing follows. What cannot go out soon is left out.
+    pub(super) async fn finish(&self) {
+        for stream in Stream::ALL {
+            let Some(lookout) = &self.lane(stream).redacted else { continue };
+            let out = lookout.lock().await.stream.finish();
+            if tokio::time::timeout(LAST_WORD, self.send(stream, out.into())).await.is_err() {
+                self.transcript.cut(stream);
+            }
+        }
+    }
+
+    /// An outcome without secrets in its words.
+    pub(super) fn redact(&self, outcome: Outcome) -> Outcome {
+        match &self.redactor {
+            Some(redactor) => redactor.outcome(outcome),
+            None => outcome,
+        }
+    }
+
+    async fn next_pause(&self) -> Option<Instant> {
+        let mut next = None;
+        for lane in &self.lanes {
+            let Some(lookout) = &lane.redacted else { continue };
+            let lookout = lookout.lock().await;
+            if lookout.stream.is_waiting() {
+                let due = lookout.last + PAUSE;
+                next = Some(next.map_or(due, |next: Instant| next.min(due)));
+            }
+        }
+        next
+    }
+
+    fn lane(&self, stream: Stream) -> &Lane {
+        &self.lanes[stream as usize]
+    }
+
+    async fn send(&self, stream: Stream, data: Bytes) {
+        let len = data.len() as u64;
+        self.outbox.write(self.key, stream, data, &self.transcript).await;
+        self.lane(stream).put_out.fetch_add(len, Ordering::Relaxed);
     }
 
     /// What the skill said about its process; `None` while it said nothing.
@@ -129,7 +231,20 @@ impl Console for AttemptConsole {
     }
 
     async fn write(&self, stream: Stream, data: Bytes) {
-        self.outbox.write(self.key, stream, data, &self.transcript).await;
+        let Some(lookout) = &self.lane(stream).redacted else {
+            return self.send(stream, data).await;
+        };
+        let mut lookout = lookout.lock().await;
+        let out = lookout.stream.take(&data);
+        self.send(stream, out.into()).await;
+        lookout.last = Instant::now();
+        if lookout.stream.is_waiting() {
+            self.held.notify_one();
+        }
+    }
+
+    async fn put_out(&self, stream: Stream) -> u64 {
+        self.lane(stream).put_out.load(Ordering::Relaxed)
     }
 
     fn cut(&self, stream: Stream) {
@@ -137,6 +252,13 @@ impl Console for AttemptConsole {
     }
 
     fn progress(&self, progress: Progress) {
+        let progress = match &self.redactor {
+            Some(redactor) => {
+                let message = redactor.text(progress.message());
+                Progress::new(progress.done(), progress.total(), message)
+            }
+            None => progress,
+        };
         *self.lock_progress() = Some(progress);
         self.advanced.notify_one();
     }

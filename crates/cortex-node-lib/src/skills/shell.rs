@@ -164,10 +164,12 @@ impl Skill for Shell {
     }
 
     async fn run(&self, invocation: &Invocation, input: serde_json::Value) -> Result<Outcome> {
-        let work: ShellWork = match serde_json::from_value(input) {
+        let mut work: ShellWork = match serde_json::from_value(input) {
             Ok(work) => work,
             Err(error) => return Ok(broken(format!("input does not fit shell: {error}"))),
         };
+        let secrets = invocation.secrets().iter();
+        work.env.extend(secrets.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let ready = match self.prepare(work, Mark::of(invocation)) {
             Ok(ready) => ready,
             Err(outcome) => return Ok(outcome),

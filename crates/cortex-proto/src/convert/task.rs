@@ -5,10 +5,13 @@ use std::time::Duration;
 use cortex_core::id::SessionId;
 use cortex_core::id::TaskId;
 use cortex_core::task::InputFile;
+use cortex_core::task::Secrets;
 use cortex_core::task::ShellWork;
 use cortex_core::task::TaskSpec;
 use cortex_core::task::Terminal;
 use cortex_core::task::Work;
+
+use zeroize::Zeroizing;
 
 use super::ConvertError;
 use super::parse_id;
@@ -27,6 +30,8 @@ pub struct TaskOrder {
     pub timeout: Option<Duration>,
     /// Time between TERM and KILL.
     pub grace: Duration,
+    /// What its process gets and its output never shows.
+    pub secrets: Secrets,
 }
 
 /// A cancel as a node gets it.
@@ -45,7 +50,8 @@ impl TaskOrder {
     /// What a node is told of a task.
     #[must_use]
     pub fn of(task: TaskId, session: SessionId, spec: &TaskSpec) -> Self {
-        Self { task, session, work: spec.work.clone(), timeout: spec.timeout, grace: spec.grace }
+        let (work, secrets) = (spec.work.clone(), spec.given.clone());
+        Self { task, session, work, timeout: spec.timeout, grace: spec.grace, secrets }
     }
 }
 
@@ -73,6 +79,7 @@ impl From<TaskOrder> for v1::TaskRequest {
             session_id: order.session.to_string(),
             timeout_ms: order.timeout.map_or(0, to_millis),
             grace_ms: to_millis(order.grace),
+            secrets: order.secrets.iter().map(wire_secret).collect(),
         }
     }
 }
@@ -102,12 +109,17 @@ impl TryFrom<v1::TaskRequest> for TaskOrder {
         spec.timeout = (wire.timeout_ms > 0).then(|| Duration::from_millis(wire.timeout_ms));
         spec.grace = Duration::from_millis(wire.grace_ms);
         spec.check().map_err(|error| ConvertError::bad("payload", error))?;
+        let secrets = Secrets::new(
+            wire.secrets.into_iter().map(|secret| (secret.name, Zeroizing::new(secret.value))),
+        );
+        let secrets = secrets.map_err(|error| ConvertError::bad("secrets", error))?;
         Ok(Self {
             task: parse_id("task_id", &wire.task_id)?,
             session: parse_id("session_id", &wire.session_id)?,
             work: spec.work,
             timeout: spec.timeout,
             grace: spec.grace,
+            secrets,
         })
     }
 }
@@ -166,6 +178,10 @@ impl TryFrom<v1::CancelRequest> for CancelOrder {
     }
 }
 
+fn wire_secret((name, value): (&str, &str)) -> v1::TaskSecret {
+    v1::TaskSecret { name: name.to_owned(), value: value.to_owned() }
+}
+
 fn to_millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
@@ -188,13 +204,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_task_survives_the_way(work in any_work(), timeout in 0u64..9_999, task: [u8; 16]) {
+        fn a_task_survives_the_way(
+            work in any_work(),
+            timeout in 0u64..9_999,
+            task: [u8; 16],
+            secrets in prop::collection::btree_map("[A-Z_][A-Z0-9_]{0,4}", "[^\0]{4,9}", 0..3),
+        ) {
+            let secrets = secrets.into_iter().map(|(name, value)| (name, Zeroizing::new(value)));
             let order = TaskOrder {
                 task: TaskId::from_bytes(task),
                 session: SessionId::from_bytes([3; 16]),
                 work: Work::Shell(work),
                 timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
                 grace: Duration::from_secs(5),
+                secrets: Secrets::new(secrets).unwrap(),
             };
             let wire = v1::TaskRequest::from(order.clone());
             prop_assert_eq!(TaskOrder::try_from(wire), Ok(order));

@@ -1899,6 +1899,10 @@ pub struct TaskRequest {
     /// Time between TERM and KILL at a cancel or time-out, in milliseconds.
     #[prost(uint64, tag = "7")]
     pub grace_ms: u64,
+    /// Secrets: each is a variable of the task's process, and is replaced in all that the task puts
+    /// out. At most 64, each name once.
+    #[prost(message, repeated, tag = "8")]
+    pub secrets: ::prost::alloc::vec::Vec<TaskSecret>,
     /// What is to be done.
     #[prost(oneof = "task_request::Payload", tags = "1, 2, 3")]
     pub payload: ::core::option::Option<task_request::Payload>,
@@ -1918,6 +1922,16 @@ pub mod task_request {
         #[prost(message, tag = "3")]
         Skill(super::SkillTask),
     }
+}
+/// A secret of a task.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskSecret {
+    /// The variable's name: letters, digits and `_`, no digit first.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value, 4 to 16,384 bytes without a zero byte.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
 }
 /// A program to run. Either program and args, or line.
 #[derive(Clone, PartialEq, ::prost::Message)]

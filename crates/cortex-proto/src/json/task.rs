@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::DeliveryInfo;
 use super::WaitInfo;
+use super::secret::Secret;
 use super::terminal::TerminalDraft;
 
 /// Asks for a task: exactly one of `argv`, `line` and `skill`; none of them for a shell in a
@@ -48,6 +49,11 @@ pub struct DispatchRequest {
     /// Variables set on top of the node's environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Variables whose values are kept secret: sealed while they are stored, and replaced by
+    /// `[redacted:NAME]` in all that the task puts out. At least 4 bytes each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    pub secrets: BTreeMap<String, Secret>,
     /// Standard input; at most 1 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Text>,

@@ -270,7 +270,8 @@ impl FakeNode {
 
     pub(super) async fn write(&mut self, task: &Task, offset: u64, data: &[u8]) {
         self.stdout.update(data);
-        let news = News::Output { stream: Stream::Stdout, offset, data: Bytes::copy_from_slice(data) };
+        let news =
+            News::Output { stream: Stream::Stdout, offset, data: Bytes::copy_from_slice(data) };
         self.report(task, vec![news]).await;
     }
 

@@ -115,7 +115,9 @@ pub(super) async fn fill(
         in_files.entry((span.task, span.stream)).or_default().push((span.offset, *len));
     }
     for (key, spans) in in_files {
-        let Some(segments) = tasks.get(&key.0).map(|task| Segments::of(&task.spec)) else { continue };
+        let Some(segments) = tasks.get(&key.0).map(|task| Segments::of(&task.spec)) else {
+            continue;
+        };
         let data = spills.read(key, segments, spans.clone()).await?;
         for ((offset, _), data) in spans.into_iter().zip(data) {
             let key = (column::blob(key.0), stream_number(key.1), column::count(offset));

@@ -123,11 +123,7 @@ mod tests {
         let (one, two) = (28 << 10, 92 << 10);
         assert_eq!(
             parts,
-            [
-                part(1, 36 * KIB, 0..one),
-                part(2, 0, one..two),
-                part(3, 0, two..100 << 10)
-            ]
+            [part(1, 36 * KIB, 0..one), part(2, 0, one..two), part(3, 0, two..100 << 10)]
         );
     }
 

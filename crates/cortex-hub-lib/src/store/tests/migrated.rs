@@ -40,6 +40,7 @@ async fn the_entities_describe_the_tables() {
     compare(&migrated, entity::session_log::Entity).await;
     compare(&migrated, entity::setting::Entity).await;
     compare(&migrated, entity::task::Entity).await;
+    compare(&migrated, entity::task_secret::Entity).await;
     compare(&migrated, entity::task_spec::Entity).await;
     migrated.close().await.unwrap();
 }

@@ -183,6 +183,11 @@ impl RowWriter {
             let mut insert = self.connection.prepare_cached(insert)?;
             insert.execute(params![task.id.as_bytes(), spec])?;
         }
+        if let Some(sealed) = &task.spec.sealed {
+            let insert = "INSERT INTO task_secret (task_id, sealed) VALUES (?, ?)";
+            let mut insert = self.connection.prepare_cached(insert)?;
+            insert.execute(params![task.id.as_bytes(), &sealed.0[..]])?;
+        }
         Ok(())
     }
 
@@ -205,6 +210,10 @@ impl RowWriter {
         } else {
             let update = "UPDATE task SET state = ?, revision = ?, life = ? WHERE id = ?";
             self.connection.prepare_cached(update)?.execute(params![state, revision, life, id])?;
+        }
+        if task.state.is_end() && !task.spec.secrets.is_empty() {
+            let delete = "DELETE FROM task_secret WHERE task_id = ?";
+            self.connection.prepare_cached(delete)?.execute(params![id])?;
         }
         Ok(())
     }

@@ -130,7 +130,7 @@ async fn show(
         }
         let mut written = written.lock().await;
         invocation.write(Stream::Stdout, data).await;
-        *written += len as u64;
+        *written = invocation.put_out(Stream::Stdout).await;
     }
 }
 

@@ -47,6 +47,10 @@ impl Console for Notes {
         unreachable!("the shell has a workspace")
     }
 
+    async fn put_out(&self, _: Stream) -> u64 {
+        self.output.lock().unwrap().len() as u64
+    }
+
     async fn stopped(&self) -> StopReason {
         let mut stop = self.stop.subscribe();
         let reason = stop.wait_for(Option::is_some).await.unwrap();
