@@ -106,10 +106,7 @@ async fn follow(mut reader: OutputReader) -> Result<(String, usize)> {
                 assert_eq!(offset, text.len() as u64);
                 text.push_str(std::str::from_utf8(&data).unwrap());
             }
-            Follow::Output { .. }
-            | Follow::Task(_)
-            | Follow::Progress(_)
-            | Follow::Gap { .. } => {}
+            Follow::Output { .. } | Follow::Task(_) | Follow::Progress(_) | Follow::Gap { .. } => {}
             Follow::Lost(_) => lost += 1,
             Follow::End(_) => return Ok((text, lost)),
         }

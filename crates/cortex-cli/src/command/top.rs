@@ -148,7 +148,7 @@ async fn watch(program: &Program, mut client: Client, args: &TopArgs) -> Result<
                 }
             }
             Event::Here(Here::Resized) => {}
-            Event::Here(Here::Ended) => return Ok(()),
+            Event::Here(Here::Ended(_) | Here::Closed) => return Ok(()),
         }
     }
 }

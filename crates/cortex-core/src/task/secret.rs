@@ -217,7 +217,10 @@ mod tests {
         assert_eq!(set("OTHER", "hunter2"), exposed);
         assert_eq!(set("KEY", "x"), Err(SecretError::Twice("KEY".into())));
         let input = serde_json::json!({"key": "hunter2"});
-        assert_eq!(secrets.check_beside(&Work::Skill { name: "a".into(), input }), exposed);
+        assert_eq!(
+            secrets.check_beside(&Work::Skill { name: "a".into(), input, files: vec![] }),
+            exposed
+        );
     }
 
     #[test]

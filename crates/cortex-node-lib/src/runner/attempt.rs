@@ -142,8 +142,7 @@ async fn call(
     };
     let workdir = Workdir::of(floor.identity.dir(), key, files);
     let outbox = Arc::clone(&floor.outbox);
-    let console =
-        AttemptConsole::new(key, outbox, stop, typed, workdir, deadline, &order.secrets);
+    let console = AttemptConsole::new(key, outbox, stop, typed, workdir, deadline, &order.secrets);
     let console = Arc::new(console);
     let outcome = watched(key, &order, &*skill, input, &console, floor).await;
     console.clean_up().await;

@@ -91,7 +91,8 @@ impl AttemptConsole {
         let redactor = Redactor::of(secrets);
         let lane = || {
             let stream = redactor.as_ref().map(Redactor::stream);
-            let lookout = |stream| tokio::sync::Mutex::new(Lookout { stream, last: Instant::now() });
+            let lookout =
+                |stream| tokio::sync::Mutex::new(Lookout { stream, last: Instant::now() });
             Lane { put_out: AtomicU64::new(0), redacted: stream.map(lookout) }
         };
         Self {
@@ -190,7 +191,7 @@ impl AttemptConsole {
 
     /// Reports how far the skill says that it has come: the newest only, and not too often. What
     /// comes last goes out with [`Self::close`].
-    pub(super) async fn tell_progress(&self) -> std::convert::Infallible {
+    pub(super) async fn tell_progress(&self) -> Infallible {
         loop {
             self.advanced.notified().await;
             self.report_progress();

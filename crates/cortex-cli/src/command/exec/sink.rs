@@ -120,7 +120,7 @@ impl Sink {
         (from, to): (u64, u64),
     ) -> Result<()> {
         match self {
-            Sink::Raw => print_gap("", channel, (from, to)),
+            Sink::Raw | Sink::Aside => print_gap("", channel, (from, to)),
             Sink::Prefixed(nodes) => match nodes.get_mut(index) {
                 Some(node) => {
                     node.flush()?;
