@@ -37,6 +37,9 @@ const CHEAP: Duration = Duration::from_micros(300);
 /// a core.
 const REST: u32 = 3;
 
+/// How often the clock alone makes a pass.
+const SELDOM: Duration = Duration::from_millis(10);
+
 /// How long a node may think about an offer.
 pub(super) const OFFER_LIFE: Duration = Duration::from_secs(1);
 
@@ -191,8 +194,10 @@ impl Dispatch {
 
     async fn run_passes(&self) {
         let mut shares = Shares::default();
+        let mut last = Instant::now();
         loop {
-            let due = self.next_due();
+            // What is due and cannot be done now, as when the disk is full, is not tried all the time.
+            let due = self.next_due().map(|due| due.max(last + SELDOM));
             tokio::select! {
                 () = self.pool.bell.notified() => {}
                 () = sleep_until(due) => {}
@@ -200,7 +205,8 @@ impl Dispatch {
             let begun = Instant::now();
             self.pool.due.store(false, Ordering::Release);
             self.pass(&mut shares).await;
-            let cost = begun.elapsed();
+            last = Instant::now();
+            let cost = last - begun;
             match cost < CHEAP {
                 true => tokio::task::yield_now().await,
                 false => tokio::time::sleep(cost * REST).await,
