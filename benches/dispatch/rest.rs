@@ -129,7 +129,8 @@ impl Connection {
         session: &str,
         request: &DispatchRequest,
     ) -> Result<String> {
-        let task: TaskInfo = self.post(&format!("/api/sessions/{session}/dispatch"), request).await?;
+        let task: TaskInfo =
+            self.post(&format!("/api/sessions/{session}/dispatch"), request).await?;
         Ok(task.id)
     }
 

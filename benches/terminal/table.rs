@@ -136,7 +136,11 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (ssh, cortex) = ("ssh", "cortex");
-        writeln!(f, "{:<46}{ssh:>9}{cortex:>9}   {:<14}{:>8}  met", "medians of the rounds", "target", "reached")?;
+        writeln!(
+            f,
+            "{:<46}{ssh:>9}{cortex:>9}   {:<14}{:>8}  met",
+            "medians of the rounds", "target", "reached"
+        )?;
         for row in Row::ALL {
             let (Some(ssh), Some(cortex)) = (self.of(row, Party::Ssh), self.of(row, Party::Cortex))
             else {

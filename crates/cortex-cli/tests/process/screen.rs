@@ -58,7 +58,10 @@ fn top_is_the_same_after_the_hub_was_killed() {
     until_same(&bench, &task, &late, "COMMAND");
     seat.types("h");
     until_same(&bench, &task, &late, "Help for Interactive Commands");
-    seat.types("qq");
+    // Out of the help, and out.
+    seat.types("q");
+    until_same(&bench, &task, &late, "COMMAND");
+    seat.types("q");
     assert_eq!(seat.ends(), 0);
 }
 
@@ -68,10 +71,12 @@ fn a_build_goes_on_while_the_hub_is_away() {
     let _node = bench.node("lab");
     let krate = bench.path("small");
     std::fs::create_dir_all(krate.join("src")).expect("a directory");
-    let manifest = "[package]\nname = \"small\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
+    let manifest =
+        "[package]\nname = \"small\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
     std::fs::write(krate.join("Cargo.toml"), manifest).expect("a file");
     // The build waits for a file, so that the hub is killed in its middle.
-    let script = "fn main() { while !std::path::Path::new(\"go\").exists() { std::thread::yield_now() } }";
+    let script =
+        "fn main() { while !std::path::Path::new(\"go\").exists() { std::thread::yield_now() } }";
     std::fs::write(krate.join("build.rs"), script).expect("a file");
     std::fs::write(krate.join("src/main.rs"), "fn main() {}").expect("a file");
     // The very programs that build this, so that no other set-up of Rust is asked for.

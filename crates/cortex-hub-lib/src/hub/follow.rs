@@ -81,11 +81,7 @@ pub(super) struct Tail {
 
 #[derive(Debug, Clone)]
 enum Source {
-    Live {
-        topic: Arc<TaskTopic>,
-        bell: watch::Receiver<Arc<Task>>,
-        shown: watch::Receiver<()>,
-    },
+    Live { topic: Arc<TaskTopic>, bell: watch::Receiver<Arc<Task>>, shown: watch::Receiver<()> },
     Stored(Arc<Task>),
 }
 

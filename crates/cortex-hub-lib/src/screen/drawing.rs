@@ -192,7 +192,8 @@ impl Modes {
 
     /// Draws what changes how characters are put out.
     fn draw_last(&self, drawing: &mut String) {
-        let all = [(self.inserts, "\x1b[4h"), (self.returns, "\x1b[20h"), (!self.wraps, "\x1b[?7l")];
+        let all =
+            [(self.inserts, "\x1b[4h"), (self.returns, "\x1b[20h"), (!self.wraps, "\x1b[?7l")];
         for (_, mode) in all.into_iter().filter(|(is_set, _)| *is_set) {
             drawing.push_str(mode);
         }

@@ -39,7 +39,9 @@ fn cells(screen: &vt100::Screen) -> Vec<String> {
         let is_plain = looks == "00000" && colours == "DefaultDefault";
         if is_plain { text.to_owned() } else { format!("<{looks}{colours}>{text}") }
     };
-    (0..rows.get()).map(|row| (0..columns.get()).map(|column| show(row, column)).collect()).collect()
+    (0..rows.get())
+        .map(|row| (0..columns.get()).map(|column| show(row, column)).collect())
+        .collect()
 }
 
 #[test]
@@ -48,8 +50,7 @@ fn what_scrolled_out_can_be_read_and_the_screen_stays() {
     let mut screen = shown(text.as_bytes());
     let before = all(&screen);
     let seen = screen.text(100, 0);
-    let lines =
-        |from: u16, to: u16| (from..=to).map(|n| format!("line {n}")).collect::<Vec<_>>();
+    let lines = |from: u16, to: u16| (from..=to).map(|n| format!("line {n}")).collect::<Vec<_>>();
     assert_eq!(seen.scrollback, lines(1, 6));
     assert_eq!(seen.rows[..3], lines(7, 9)[..]);
     assert_eq!((seen.cursor, seen.has_cursor, seen.is_alternate), ((3, 0), true, false));
@@ -60,8 +61,7 @@ fn what_scrolled_out_can_be_read_and_the_screen_stays() {
 
 #[test]
 fn output_may_be_cut_within_a_character_or_a_sequence() {
-    let output =
-        "\x1b[1;31mrot \u{e4}\u{1f980}\x1b[0m\x1b[?1049h\x1b[2;3Hvoll\x1b[?25l".as_bytes();
+    let output = "\x1b[1;31mrot \u{e4}\u{1f980}\x1b[0m\x1b[?1049h\x1b[2;3Hvoll\x1b[?25l".as_bytes();
     let whole = all(&shown(output));
     for cut in 1..output.len() {
         let mut screen = shown(&output[..cut]);
@@ -197,8 +197,11 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     let csi = (prop::sample::select(&b"ABCDEFGHIJKLMPSTXZ@`adefgrsu"[..]), small(), small());
     let mode = prop::sample::select(&[1u16, 6, 7, 25, 47, 1000, 1006, 1047, 1048, 1049, 2004][..]);
     let plain = prop::sample::select(
-        &["\x1b7", "\x1b8", "\x1bM", "\x1bD", "\x1bE", "\x1bH", "\x1b(0", "\x1b(B", "\x1b)0", "\x0e",
-            "\x0f", "\x1b[4h", "\x1b[4l", "\x1b[!p", "\x1b=", "\x1b>", "\r", "\n", "\t", "\x08"][..],
+        &[
+            "\x1b7", "\x1b8", "\x1bM", "\x1bD", "\x1bE", "\x1bH", "\x1b(0", "\x1b(B", "\x1b)0",
+            "\x0e", "\x0f", "\x1b[4h", "\x1b[4l", "\x1b[!p", "\x1b=", "\x1b>", "\r", "\n", "\t",
+            "\x08",
+        ][..],
     );
     prop_oneof![
         1 => "[a-z]\x1b\\[[1-9]b".prop_map(String::into_bytes),

@@ -143,7 +143,8 @@ impl Local {
         self.put_right();
         self.give_back();
         // It goes on in the next line when its shell says so.
-        let stopped = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
+        let stopped =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
         stopped.map_err(|error| unusable(error.into()))?;
         self.take()
     }
