@@ -58,7 +58,10 @@ fn top_is_the_same_after_the_hub_was_killed() {
     until_same(&bench, &task, &late, "COMMAND");
     seat.types("h");
     until_same(&bench, &task, &late, "Help for Interactive Commands");
-    seat.types("qq");
+    // Out of the help, and out.
+    seat.types("q");
+    until_same(&bench, &task, &late, "COMMAND");
+    seat.types("q");
     assert_eq!(seat.ends(), 0);
 }
 

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use vt100::Cell;
+use vt100::Color;
 use vt100::Parser;
 use vt100::Screen;
 
@@ -131,7 +133,7 @@ impl Place {
             return None;
         }
         if !cell.has_contents() {
-            return Some((at, " ".to_owned()));
+            return Some((at, format!("{} ", looks_of(cell))));
         }
         let drawn = screen.rows_formatted(at, width).nth(usize::from(row))?;
         Some((at, drawn))
@@ -198,6 +200,24 @@ impl Modes {
             drawing.push_str(mode);
         }
     }
+}
+
+/// What makes characters look as a cell does.
+fn looks_of(cell: &Cell) -> String {
+    let mut looks = "\x1b[0".to_owned();
+    let all = [cell.bold(), cell.dim(), cell.italic(), cell.underline(), cell.inverse()];
+    for (_, number) in all.into_iter().zip([1, 2, 3, 4, 7]).filter(|(is_so, _)| *is_so) {
+        let _ = write!(looks, ";{number}");
+    }
+    for (colour, number) in [(cell.fgcolor(), 38), (cell.bgcolor(), 48)] {
+        let _ = match colour {
+            Color::Default => Ok(()),
+            Color::Idx(index) => write!(looks, ";{number};5;{index}"),
+            Color::Rgb(red, green, blue) => write!(looks, ";{number};2;{red};{green};{blue}"),
+        };
+    }
+    looks.push('m');
+    looks
 }
 
 /// First and last of the rows that scroll: the cursor stops there where it comes from between them.
