@@ -110,7 +110,8 @@ async fn converse(
     mut inbound: Streaming<v1::NodeMessage>,
     early: mpsc::Sender<Early>,
 ) {
-    let opened = match shake_hands(&hub, &token, &mut inbound, &early).await {
+    // Boxed: it has 8 KiB, which the stream would otherwise keep for as long as it lives.
+    let opened = match Box::pin(shake_hands(&hub, &token, &mut inbound, &early)).await {
         Ok(opened) => opened,
         Err(status) => {
             tracing::info!(node = %token.node, %status, "stream refused");
