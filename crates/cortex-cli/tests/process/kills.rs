@@ -3,6 +3,7 @@
 //!
 //! `scripts/kill-test` runs these at their full size. Each run says its seed; the same seed in
 //! `CORTEX_SEED` chooses the same moments, places and tasks again.
+#![expect(clippy::print_stdout, reason = "tells whoever runs it at full size how far it is")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ const CLIENTS: usize = 4;
 const LONGEST: Duration = Duration::from_millis(1500);
 
 /// Where a hub may end, with how often the place is passed before it does, at most.
-const HUB_PLACES: [(&str, u64); 7] = [
+const HUB_PLACES: [(&str, u32); 7] = [
     ("hub::key-kept", 8),
     ("hub::task-stored", 8),
     ("hub::task-sent", 8),
@@ -39,7 +40,7 @@ const HUB_PLACES: [(&str, u64); 7] = [
 ];
 
 /// The same of a node.
-const NODE_PLACES: [(&str, u64); 7] = [
+const NODE_PLACES: [(&str, u32); 7] = [
     ("node::journal-written", 4),
     ("node::accepted", 4),
     ("node::spawned", 4),
@@ -91,7 +92,7 @@ impl Arena {
     }
 
     /// A place for the next process to end at, in one of two cycles.
-    fn choose(&mut self, places: &[(&str, u64)]) -> Option<String> {
+    fn choose(&mut self, places: &[(&str, u32)]) -> Option<String> {
         if cfg!(not(feature = "failpoints")) || self.random.once_in(2) {
             return None;
         }

@@ -58,7 +58,7 @@ impl Client {
                 }
             };
             // What has ended once has ended in the same way at every other time.
-            let before = told.keys().nth(self.random.below(told.len() as u64) as usize).copied();
+            let before = told.keys().nth(self.random.index(told.len())).copied();
             if let Some((id, end)) = before.and_then(|id| Some((id, self.look(id, 0)?))) {
                 told.entry(id).and_modify(|told| told.ends.push(end));
             }
@@ -72,7 +72,7 @@ impl Client {
             0 => (8_000, 0),
             1 | 2 => (8, 2),
             3 => (0, 0),
-            _ => (1 + self.random.below(20) as u32, 0),
+            _ => (1 + self.random.below(20), 0),
         };
         let code = if self.random.once_in(10) { 7 } else { 0 };
         Script { key, lines, pause, code }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// SplitMix64: small, and good enough to choose moments by.
+/// The generator `SplitMix64`: small, and good enough to choose moments by.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
@@ -16,7 +16,7 @@ impl Random {
         let asked = std::env::var(variable).ok();
         let clock = || {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            Self(now.expect("the clock is past 1970").as_micros() as u64).next() >> 32
+            u64::from(now.expect("the clock is past 1970").subsec_nanos())
         };
         asked.map_or_else(clock, |text| text.parse().expect("a seed is a number"))
     }
@@ -30,23 +30,27 @@ impl Random {
     }
 
     /// A number below `end`.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+    pub(crate) fn below(&mut self, end: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(end)).expect("it is below that")
     }
 
     /// Whether something happens that does so once in `times`.
-    pub(crate) fn once_in(&mut self, times: u64) -> bool {
+    pub(crate) fn once_in(&mut self, times: u32) -> bool {
         self.below(times) == 0
+    }
+
+    /// A place in a list of so many.
+    pub(crate) fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.next() % len as u64).expect("it is below that")
     }
 
     /// One of these.
     pub(crate) fn of_these<'a, T>(&mut self, these: &'a [T]) -> &'a T {
-        let at = self.below(these.len() as u64);
-        &these[usize::try_from(at).expect("a small number")]
+        &these[self.index(these.len())]
     }
 
     /// A span shorter than this many milliseconds.
-    pub(crate) fn millis(&mut self, end: u64) -> Duration {
-        Duration::from_millis(self.below(end))
+    pub(crate) fn millis(&mut self, end: u32) -> Duration {
+        Duration::from_millis(self.below(end).into())
     }
 }

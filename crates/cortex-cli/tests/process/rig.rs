@@ -98,7 +98,13 @@ pub(crate) struct Bench {
 impl Bench {
     /// Starts a hub on free ports.
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_after(options, |_| ())
+    }
+
+    /// The same in a directory in which something is done before.
+    pub(crate) fn start_after(options: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        prepare(dir.path());
         let free = "127.0.0.1:0".to_owned();
         let mut bench =
             Self { dir, hub: None, http: free.clone(), grpc: free, sign_in: String::new() };
