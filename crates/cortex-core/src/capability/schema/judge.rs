@@ -32,6 +32,9 @@ enum Place<'p> {
 
 type Verdict = Result<(), Mismatch>;
 
+/// A keyword, how it is said, and whether a number holds it.
+type Range = (&'static str, &'static str, fn(f64, f64) -> bool);
+
 impl Place<'_> {
     fn path(&self) -> String {
         match self {
@@ -273,8 +276,7 @@ fn check_range(
     place: &Place<'_>,
 ) -> Verdict {
     let Some(found) = number.as_f64() else { return Ok(()) };
-    type Rule = (&'static str, &'static str, fn(f64, f64) -> bool);
-    let rules: [Rule; 4] = [
+    let rules: [Range; 4] = [
         ("minimum", "at least", |found, bound| found >= bound),
         ("maximum", "at most", |found, bound| found <= bound),
         ("exclusiveMinimum", "more than", |found, bound| found > bound),
