@@ -8,9 +8,11 @@ use std::time::Duration;
 use cortex_core::account::Principal;
 use cortex_core::account::Role;
 use cortex_core::id::SessionId;
+use cortex_core::id::TaskId;
 use cortex_core::id::UserId;
 use cortex_core::node::Status;
 use cortex_core::policy::SandboxPolicy;
+use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use cortex_core::task::TaskSpec;
 use cortex_hub_lib::Hub;
@@ -231,6 +233,19 @@ impl Sandbox {
         let ended = self.hub.wait(&self.who, task.id, LIMIT).await.expect("the task is there");
         assert!(ended.state.is_end(), "the task is still {}", ended.state.word());
         ended
+    }
+
+    /// All stored output of a task.
+    pub(crate) async fn output(&self, task: TaskId, stream: Stream) -> Vec<u8> {
+        let mut all = Vec::new();
+        loop {
+            let part = self.hub.output(&self.who, task, stream, all.len() as u64, 1 << 20).await;
+            let part = part.expect("the task is there");
+            if part.data.is_empty() {
+                return all;
+            }
+            all.extend_from_slice(&part.data);
+        }
     }
 
     /// Runs a task to its end.

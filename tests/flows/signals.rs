@@ -33,8 +33,7 @@ async fn shows(sandbox: &Sandbox, task: &Task, text: &str) {
 }
 
 async fn stdout(sandbox: &Sandbox, task: &Task) -> String {
-    let read = sandbox.hub.output(&sandbox.who, task.id, Stream::Stdout, 0, 1 << 20).await;
-    String::from_utf8_lossy(&read.unwrap().data).into_owned()
+    String::from_utf8_lossy(&sandbox.output(task.id, Stream::Stdout).await).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +110,9 @@ async fn in_a_terminal_the_foreground_is_meant() {
     let node = sandbox.node("lab").await;
     let session = sandbox.session(&[&node]).await;
     // A shell with job control: what it runs in the foreground is a group of its own.
-    let script = "set -m; sh -c 'echo inner; sleep 300'; echo \"inner ended: $?\"; exit 3";
+    // The inner one exits by itself: a shell whose program died of INT ends of INT, too.
+    let script = "set -m; sh -c 'trap \"exit 130\" INT; echo inner; sleep 300 & wait'; \
+                  echo \"inner ended: $?\"; exit 3";
     let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
     let work = ShellWork { argv, terminal: Some(Terminal::default()), ..ShellWork::default() };
     let task = sandbox.submit(session, TaskSpec::new(Work::Shell(work))).await;

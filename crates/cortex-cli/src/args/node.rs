@@ -72,8 +72,8 @@ Examples:
   cortex-cli node drain build-1
   cortex-cli node drain build-1 --timeout 10m
 
-The node stays cordoned afterwards: cortex-cli node uncordon NODE. If this program is
-ended, the node is drained all the same.
+The node stays cordoned afterwards; `node uncordon` ends that. If this program is ended,
+the node is drained all the same.
 "
 )]
 pub(crate) struct DrainArgs {

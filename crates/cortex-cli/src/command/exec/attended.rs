@@ -233,9 +233,7 @@ impl Attended {
         };
         let prefix = self.prefix();
         program.output.note(format_args!("{prefix}cancelling {id}; Ctrl-C once more {next}"));
-        let body = CancelBody { reason: Some("interrupted by the user".to_owned()) };
-        let call = Call::post(route(&id).segment("cancel"), &body)?;
-        self.ask("cancel", &id, &call, program, interrupts).await
+        self.ask("cancel", &id, &cancel_call(&id)?, program, interrupts).await
     }
 
     /// Ends all processes of the task at once.
@@ -249,6 +247,8 @@ impl Attended {
         program
             .output
             .note(format_args!("{prefix}killing {id}; Ctrl-C once more leaves it to itself"));
+        // That may have been cut short, and who kills a task means to cancel it.
+        self.ask("cancel", &id, &cancel_call(&id)?, program, interrupts).await?;
         let body = SignalRequest { signal: Signal::Kill.word().to_owned() };
         let call = Call::post(route(&id).segment("signal"), &body)?;
         self.ask("kill", &id, &call, program, interrupts).await
@@ -297,6 +297,11 @@ impl Attended {
     fn prefix(&self) -> String {
         self.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default()
     }
+}
+
+fn cancel_call(id: &str) -> Result<Call> {
+    let body = CancelBody { reason: Some("interrupted by the user".to_owned()) };
+    Call::post(route(id).segment("cancel"), &body)
 }
 
 fn route(id: &str) -> Route {

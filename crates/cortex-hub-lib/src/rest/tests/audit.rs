@@ -122,6 +122,9 @@ async fn every_changing_route_is_recorded_as_it_declares() {
     let task = done("POST", dispatch, &path, "task.submit", task).await;
     let path = format!("/api/tasks/{}/input", id_of(&task));
     done("POST", "/api/tasks/{id}/input", &path, "task.input", None).await;
+    let path = format!("/api/tasks/{}/signal", id_of(&task));
+    let signal = Some(json!({"signal": "HUP"}));
+    done("POST", "/api/tasks/{id}/signal", &path, "task.signal", signal).await;
     let path = format!("/api/tasks/{}/cancel", id_of(&task));
     let cancelled = done("POST", "/api/tasks/{id}/cancel", &path, "task.cancel", None).await;
     assert_eq!(cancelled.json()["id"], task.json()["id"]);
