@@ -32,7 +32,8 @@ fn fed(bench: &Bench, args: &[&str], input: Vec<u8>) -> Child {
     let mut child = command.spawn().expect("the command starts");
     let mut stdin = child.stdin.take().expect("standard input is piped");
     // Who reads no more of it is a case of its own.
-    std::thread::spawn(move || stdin.write_all(&input));
+    let feed = move || stdin.write_all(&input);
+    std::thread::Builder::new().name("feed".to_owned()).spawn(feed).expect("a thread starts");
     child
 }
 

@@ -95,7 +95,7 @@ impl Local {
             return Ok(Self { keys, before: None, resized, ended });
         }
         let keys = Keys::Terminal(open_keys().map_err(unusable)?);
-        let before = termios::tcgetattr(io::stdin()).map_err(|error| unusable(error.into()))?;
+        let before = termios::tcgetattr(io::stdin()).map_err(unusable)?;
         let local = Self { keys, before: Some(before), resized, ended };
         local.take()?;
         Ok(local)
@@ -145,7 +145,7 @@ impl Local {
         // It goes on in the next line when its shell says so.
         let stopped =
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
-        stopped.map_err(|error| unusable(error.into()))?;
+        stopped.map_err(unusable)?;
         self.take()
     }
 
@@ -154,8 +154,7 @@ impl Local {
         let mut raw = before.clone();
         raw.make_raw();
         // What was typed ahead is kept.
-        termios::tcsetattr(io::stdin(), OptionalActions::Drain, &raw)
-            .map_err(|error| unusable(error.into()))?;
+        termios::tcsetattr(io::stdin(), OptionalActions::Drain, &raw).map_err(unusable)?;
         if self.is_screen() {
             output::write_stdout(KEEP_TITLE)?;
         }
@@ -225,7 +224,8 @@ fn read_aside() -> io::Result<mpsc::Receiver<Vec<u8>>> {
     Ok(input)
 }
 
-fn unusable(error: io::Error) -> Failure {
+fn unusable(error: impl Into<io::Error>) -> Failure {
+    let error = error.into();
     Failure::new(ErrorKind::Internal, format!("cannot use this terminal: {error}"))
 }
 
