@@ -54,7 +54,7 @@ async fn a_program_that_takes_no_input_hears_signals_and_that_is_recorded() {
     let late = sandbox.hub.signal(&sandbox.who, task.id, Signal::Hup).await.unwrap_err();
     assert_eq!(late.code(), "task_ended");
     let foreign = sandbox.hub.signal(&sandbox.stranger(), task.id, Signal::Hup).await;
-    assert_eq!(foreign.unwrap_err().code(), "not_found");
+    assert_eq!(foreign.unwrap_err().code(), "task_not_found");
     let filter =
         AuditFilter { action: Some(Action::TaskSignal), limit: 9, ..AuditFilter::default() };
     let records = sandbox.hub.audit(&sandbox.who, filter).await.unwrap();

@@ -47,8 +47,8 @@ pub(crate) struct SkillName {
 Examples:
   cortex-cli skill call ping host=10.0.0.7 count=3
   cortex-cli skill call count rows=7 --file in.csv
-  cortex-cli skill call median --on lab-1 --input '[3.5, 1, 2]'
-  cortex-cli skill call report --require 'gpu.memory >= 16GiB' --input @job.json
+  cortex-cli skill call median --on lab-1 --input '[3.5,1,2]'
+  cortex-cli skill call report --require 'gpu.memory>=16GiB' --input @job.json
 ",
     after_help = "\
 The value goes to standard output: a text as it is, anything else as JSON. What the skill prints on
