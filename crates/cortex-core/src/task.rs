@@ -219,7 +219,8 @@ impl Task {
                 self.progress = Some(progress.clone());
             }
             TaskEvent::CancelRequested { .. } => {
-                if self.state == State::Cancelling {
+                // One that waits is on no node that could confirm: it is ended at once.
+                if matches!(self.state, State::Queued | State::Cancelling) {
                     return Err(self.misfit("cancel"));
                 }
                 self.state = State::Cancelling;

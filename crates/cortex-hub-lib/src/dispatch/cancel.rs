@@ -49,14 +49,19 @@ impl Dispatch {
         };
         let moved = match self.append_event(&task, event).await {
             Ok(moved) => moved.unwrap_or(task),
-            // It was assigned between the look and the append: once more, as it now is.
-            Err(error) if error.kind() == ErrorKind::Conflict && task.state == State::Queued => {
+            // It was assigned, or came back, between the look and the append: once more, as it now is.
+            Err(error) if error.kind() == ErrorKind::Conflict && self.has_moved(&task) => {
                 return Box::pin(self.cancel(id, by, reason)).await;
             }
             Err(error) => return Err(error),
         };
         self.send_cancel(&moved, reason);
         Ok(moved)
+    }
+
+    /// Whether a task is not where it was any more.
+    fn has_moved(&self, before: &Task) -> bool {
+        self.open.task(before.id).is_none_or(|task| task.revision > before.revision)
     }
 
     /// Tells the node of a task that is being cancelled; a node that is away is told when it is back.

@@ -52,6 +52,9 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
         if by.is_none() {
             let spec = skill_spec();
             written.push(Happening::task(task(2), TaskEvent::Submitted { by: user(2), spec }));
+            // One that waits for a node is ended at once, and not asked to end.
+            written
+                .push(Happening::task(task(2), TaskEvent::Assigned { attempt: 1, node: node(1) }));
         }
         written.push(Happening::task(task(number), TaskEvent::CancelRequested { by, reason }));
     }

@@ -156,7 +156,8 @@ pub async fn an_event_must_fit_its_task(store: &dyn SessionStore) {
     scene.play(vec![submitted(1)]).await;
     let cancel = TaskEvent::CancelRequested { by: None, reason: String::new() };
     let cancel = || Happening::task(task(1), cancel.clone());
-    let early = [started(1, 0), output(1, Stream::Stdout, 0, "x"), assigned(1, 2, node(1))];
+    let early =
+        [started(1, 0), output(1, Stream::Stdout, 0, "x"), assigned(1, 2, node(1)), cancel()];
     for what in early {
         let promise = format!("a queued task refuses {what:?}");
         refused(scene.append(vec![what]).await, Kind::Conflict, &promise);
