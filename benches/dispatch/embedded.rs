@@ -9,8 +9,6 @@ use anyhow::Result;
 use anyhow::ensure;
 use async_trait::async_trait;
 use cortex_core::account::Principal;
-use cortex_core::skill::Invocation;
-use cortex_core::skill::SkillError;
 use cortex_core::skill::TypedSkill;
 use cortex_core::task::State;
 use cortex_core::task::TaskSpec;
@@ -30,26 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::load::AnyLane;
 use crate::load::Lane;
+use crate::nothing::Nothing;
 use crate::rest::Api;
 
 const NODE: &str = "embedded";
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// A skill that does nothing.
-#[derive(Debug)]
-struct Nothing;
-
-#[async_trait]
-impl TypedSkill for Nothing {
-    const NAME: &'static str = "nothing";
-    const SUMMARY: &'static str = "Does nothing.";
-    type Input = ();
-    type Output = ();
-
-    async fn run(&self, _: &Invocation, (): ()) -> Result<(), SkillError> {
-        Ok(())
-    }
-}
 
 /// A hub with one node in this process. Ends when it is dropped.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod figure;
 mod fleet;
 mod load;
 mod nats;
+mod nothing;
 mod process;
 #[expect(dead_code, reason = "shared with the benchmark of trust, which reads metrics")]
 mod rest;

@@ -6,6 +6,8 @@
 
 mod claims;
 mod mesh;
+#[path = "../dispatch/nothing.rs"]
+mod nothing;
 
 use std::path::Path;
 use std::time::Duration;

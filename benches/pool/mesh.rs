@@ -6,12 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::ensure;
-use async_trait::async_trait;
 use cortex_core::account::Principal;
 use cortex_core::account::Role;
 use cortex_core::id::UserId;
-use cortex_core::skill::Invocation;
-use cortex_core::skill::SkillError;
 use cortex_core::skill::TypedSkill;
 use cortex_core::task::State;
 use cortex_core::task::TaskSpec;
@@ -27,23 +24,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::nothing::Nothing;
+
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// A skill that does nothing.
-#[derive(Debug)]
-struct Nothing;
-
-#[async_trait]
-impl TypedSkill for Nothing {
-    const NAME: &'static str = "nothing";
-    const SUMMARY: &'static str = "Does nothing.";
-    type Input = ();
-    type Output = ();
-
-    async fn run(&self, _: &Invocation, (): ()) -> Result<(), SkillError> {
-        Ok(())
-    }
-}
 
 /// A hub with its nodes.
 #[derive(Debug)]

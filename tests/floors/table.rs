@@ -22,7 +22,7 @@ pub(crate) const MODULES: &[Floors] = &[
             &["tree", "delta", "ignore", "capability", "receipt", "ring"],
             &["chain"],
             &["error"],
-            &["id", "path", "digest", "timestamp", "base64_bytes", "layout", "strict"],
+            &["id", "path", "digest", "timestamp", "base64_bytes", "layout"],
         ],
     },
     Floors {

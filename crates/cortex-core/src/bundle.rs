@@ -16,7 +16,6 @@ use crate::id::HubId;
 use crate::id::NodeId;
 use crate::layout::Reader;
 use crate::ring::Phase;
-use crate::strict;
 use crate::timestamp::Timestamp;
 
 /// First bytes of every bundle; a new layout gets a new one.
@@ -166,9 +165,7 @@ impl Bundle {
 /// The first check that fails, as a [`Refusal`].
 pub fn verify(bundle: &[u8], signature: &[u8], expected: &Expected<'_>) -> Result<Bundle, Refusal> {
     let signature = Signature::from_slice(signature).map_err(|_| Refusal::BadSignature)?;
-    if !strict::is_good(expected.anchor, bundle, &signature) {
-        return Err(Refusal::BadSignature);
-    }
+    expected.anchor.verify_strict(bundle, &signature).map_err(|_| Refusal::BadSignature)?;
     let parsed = Bundle::from_bytes(bundle).ok_or(Refusal::Malformed)?;
     if parsed.hub != expected.hub || parsed.node != expected.node {
         return Err(Refusal::WrongAddress);

@@ -37,7 +37,6 @@ pub mod report;
 pub mod ring;
 pub mod session;
 pub mod skill;
-mod strict;
 pub mod task;
 pub mod timestamp;
 pub mod tree;

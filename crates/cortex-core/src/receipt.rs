@@ -20,7 +20,6 @@ use crate::id::HubId;
 use crate::id::NodeId;
 use crate::id::SessionId;
 use crate::id::TaskId;
-use crate::strict;
 use crate::timestamp::Timestamp;
 
 /// First bytes of every receipt; a new layout gets a new one.
@@ -288,10 +287,7 @@ impl Signed {
     /// [`Fault::BadSignature`].
     pub fn verify_by(&self, identity: &VerifyingKey) -> Result<(), Fault> {
         let signature = Signature::from_slice(&self.signature).map_err(|_| Fault::BadSignature)?;
-        match strict::is_good(identity, &self.statement, &signature) {
-            true => Ok(()),
-            false => Err(Fault::BadSignature),
-        }
+        identity.verify_strict(&self.statement, &signature).map_err(|_| Fault::BadSignature)
     }
 
     /// A session's chain of receipts with this one added.

@@ -12,7 +12,6 @@ use super::KeyId;
 use super::Kind;
 use crate::id::HubId;
 use crate::id::NodeId;
-use crate::strict;
 use crate::timestamp::Timestamp;
 
 /// How far hub and node clocks may be apart.
@@ -108,9 +107,7 @@ pub fn verify(
     let key =
         expected.keys.iter().find(|key| KeyId::of(key) == parsed.key).ok_or(Refusal::UnknownKey)?;
     let signature = Signature::from_slice(signature).map_err(|_| Refusal::BadSignature)?;
-    if !strict::is_good(key, envelope, &signature) {
-        return Err(Refusal::BadSignature);
-    }
+    key.verify_strict(envelope, &signature).map_err(|_| Refusal::BadSignature)?;
     if parsed.hub != expected.hub || parsed.node != expected.node {
         return Err(Refusal::WrongAddress);
     }

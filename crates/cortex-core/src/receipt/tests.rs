@@ -50,6 +50,20 @@ fn the_published_vector_holds() {
 }
 
 #[test]
+fn a_weak_key_is_refused_though_its_equation_holds() {
+    use ed25519_dalek::Verifier as _;
+    // With the neutral element as key and as point, and zero, the equation holds for anything.
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let weak = VerifyingKey::from_bytes(&neutral).unwrap();
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&neutral);
+    let signed = Signed { signature: signature.to_vec().into(), ..vector().sign(&key()) };
+    assert!(weak.verify(&signed.statement, &Signature::from_bytes(&signature)).is_ok());
+    assert_eq!(signed.verify_by(&weak), Err(Fault::BadSignature));
+}
+
+#[test]
 fn every_flipped_bit_is_refused() {
     let signed = vector().sign(&key());
     let identity = key().verifying_key().to_bytes();
