@@ -19,6 +19,7 @@ mod rest;
 mod rounds;
 mod sample;
 mod spawn;
+#[expect(dead_code, reason = "shared with the benchmark of output, which copies")]
 mod ssh;
 
 use std::path::Path;

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::Result;
 use anyhow::ensure;
@@ -74,6 +75,14 @@ impl Ssh {
             .try_collect()
             .await?;
         Ok(Self { ssh, config, _masters: held, _server: server, _dir: folder })
+    }
+
+    /// A program at the other end of a connection of its own, with its output in a pipe.
+    pub(crate) fn direct(&self, argv: &[&str]) -> Command {
+        let mut command = Command::new(&self.ssh);
+        command.arg("-F").arg(&self.config).args(["-S", "none", &host(0)]).args(argv);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        command
     }
 
     /// A client whose tasks go through the given master.

@@ -33,7 +33,7 @@ async fn a_running_task_survives_a_restart_of_the_hub() {
     let hub = &sandbox.hub;
     let part = hub.output(&sandbox.who, task.id, Stream::Stdout, 0, 1 << 20).await.unwrap();
     let mut text = part.data.to_vec();
-    while (text.len() as u64) < part.stored {
+    while (text.len() as u64) < part.totals.arrived() {
         let offset = text.len() as u64;
         let more =
             hub.output(&sandbox.who, task.id, Stream::Stdout, offset, 1 << 20).await.unwrap();

@@ -234,6 +234,7 @@ async fn several_watch_and_each_sees_all_from_where_it_joined() {
                     sizes += 1;
                 }
                 Some(TerminalStep::Ended(task)) => break assert_eq!(task, ended),
+                Some(TerminalStep::Cut) => panic!("nothing is left out"),
                 None => panic!("the end was not told"),
             }
         }

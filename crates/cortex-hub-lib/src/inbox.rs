@@ -23,7 +23,7 @@ const ACK_PATIENCE: Duration = Duration::from_secs(10);
 const SETTLED_AT_ONCE: usize = 256;
 
 /// The same in bytes of output; a commit has that and one batch more at most.
-const SETTLED_BYTES: usize = 1 << 20;
+const SETTLED_BYTES: usize = 4 << 20;
 
 /// Serves links until the hub shuts down and all links have ended.
 pub(crate) async fn run(hub: Hub, mut arrivals: mpsc::Receiver<Arrival>) {

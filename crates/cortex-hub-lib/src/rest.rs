@@ -13,6 +13,7 @@ mod entry;
 mod events;
 mod extract;
 mod failure;
+mod frames;
 mod grants;
 mod guard;
 mod info;
@@ -49,6 +50,7 @@ use crate::hub::Hub;
 use crate::web;
 use crate::web::Cookies;
 
+use self::frames::Frames;
 use self::origin::Origins;
 use self::ring::Ring;
 
@@ -57,6 +59,7 @@ use self::ring::Ring;
 struct Api {
     hub: Hub,
     ring: Arc<Ring>,
+    frames: Arc<Frames>,
     origins: Origins,
     cookies: Cookies,
     /// The API's description, written once.
@@ -84,6 +87,7 @@ pub fn router(hub: &Hub) -> Router {
     let api = Arc::new(Api {
         hub: hub.clone(),
         ring: Ring::new(),
+        frames: Arc::default(),
         origins: Origins::of(config),
         cookies: cookies.clone(),
         openapi: openapi.into(),

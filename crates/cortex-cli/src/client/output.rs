@@ -120,7 +120,7 @@ impl OutputReader {
                     }
                 }
                 "gap" => {
-                    if let Some(gap) = self.pass_over(parse(&event)?) {
+                    if let Some(gap) = self.pass_over(&parse(&event)?) {
                         return Ok(gap);
                     }
                 }
@@ -132,7 +132,7 @@ impl OutputReader {
     }
 
     /// Passes over what is left out and was not read before.
-    fn pass_over(&mut self, event: GapEvent) -> Option<Follow> {
+    fn pass_over(&mut self, event: &GapEvent) -> Option<Follow> {
         let (channel, had) = self.channel(&event.stream)?;
         let (from, to) = (*had, event.gap.to);
         if to <= from {

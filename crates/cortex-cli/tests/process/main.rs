@@ -5,6 +5,7 @@ mod identity;
 mod input;
 mod kill;
 mod presence;
+mod pressure;
 mod rig;
 mod secrets;
 mod shell;

@@ -31,6 +31,9 @@ use super::TOTAL_BYTES;
 /// How long a report waits for company: longer than a small program takes to start and end.
 pub(super) const LINGER: Duration = Duration::from_millis(3);
 
+/// Output that waits for no company any more, in bytes.
+const RIPE_BYTES: usize = 64 << 10;
+
 /// What an output report costs beside its bytes, so that many small ones are bounded as well.
 const REPORT_BYTES: usize = 128;
 
@@ -288,7 +291,7 @@ impl Queue {
         let Some(track) = self.attempts.get_mut(&key) else { return false };
         // What follows something that is on its way comes in larger pieces for the wait.
         let is_urgent = track.prompt && track.entries.len() == 1;
-        if track.end.is_some() || is_urgent || track.waiting >= PIECE_BYTES {
+        if track.end.is_some() || is_urgent || track.waiting >= RIPE_BYTES {
             return self.ripen(key);
         }
         if track.place != Place::Nowhere {
