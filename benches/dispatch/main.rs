@@ -20,7 +20,7 @@ mod rest;
 mod rounds;
 mod sample;
 mod spawn;
-#[expect(dead_code, reason = "shared with the benchmark of terminals, which opens some")]
+#[expect(dead_code, reason = "shared with the benchmarks of terminals and output")]
 mod ssh;
 
 use std::path::Path;

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::Result;
 use anyhow::ensure;
@@ -81,6 +82,14 @@ impl Ssh {
         let mut command = std::process::Command::new(&self.ssh);
         command.arg("-F").arg(&self.config).args(["-o", "ControlPath=none", "-tt"]);
         command.arg(host(0)).arg(line);
+        command
+    }
+
+    /// A program at the other end of a connection of its own, with its output in a pipe.
+    pub(crate) fn direct(&self, argv: &[&str]) -> Command {
+        let mut command = Command::new(&self.ssh);
+        command.arg("-F").arg(&self.config).args(["-S", "none", &host(0)]).args(argv);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         command
     }
 

@@ -81,7 +81,8 @@ impl TaskAssistant {
     /// Those of [`Hub::submit`].
     pub async fn submit(&self, node: &str, spec: TaskSpec) -> Result<Arc<Task>> {
         let draft = TaskDraft { spec, node: Some(node.to_owned()) };
-        self.hub.submit(&self.who, &self.session.to_string(), draft, None).await
+        // The future of a submission is large, and this one is part of others.
+        Box::pin(self.hub.submit(&self.who, &self.session.to_string(), draft, None)).await
     }
 
     /// Waits for the end of a task and collects its output.

@@ -14,6 +14,7 @@ mod entry;
 mod events;
 mod extract;
 mod failure;
+mod frames;
 mod grants;
 mod guard;
 mod info;
@@ -53,6 +54,7 @@ use crate::hub::Hub;
 use crate::web;
 use crate::web::Cookies;
 
+use self::frames::Frames;
 use self::origin::Origins;
 use self::ring::Ring;
 
@@ -61,6 +63,7 @@ use self::ring::Ring;
 struct Api {
     hub: Hub,
     ring: Arc<Ring>,
+    frames: Arc<Frames>,
     origins: Origins,
     cookies: Cookies,
     /// The API's description, written once.
@@ -88,6 +91,7 @@ pub fn router(hub: &Hub) -> Router {
     let api = Arc::new(Api {
         hub: hub.clone(),
         ring: Ring::new(),
+        frames: Arc::default(),
         origins: Origins::of(config),
         cookies: cookies.clone(),
         openapi: openapi.into(),

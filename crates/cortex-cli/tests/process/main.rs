@@ -12,6 +12,7 @@ mod kills;
 mod load;
 mod partition;
 mod presence;
+mod pressure;
 mod proxy;
 mod random;
 mod rig;

@@ -65,6 +65,15 @@ impl Running {
         }
     }
 
+    /// Its resident memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()));
+        let status = status.expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let value = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        value.expect("Linux says how much memory a process has")
+    }
+
     /// Waits until it has ended by itself; its exit code.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.end().code()
@@ -149,6 +158,11 @@ impl Bench {
     /// The hub's process.
     pub(crate) fn hub(&mut self) -> &mut Running {
         self.hub.as_mut().expect("the hub runs")
+    }
+
+    /// Takes the hub's process out, for who looks at it while commands run.
+    pub(crate) fn take_hub(&mut self) -> Running {
+        self.hub.take().expect("the hub runs")
     }
 
     /// Where the hub's API is.

@@ -13,6 +13,7 @@ use cortex_core::task::Progress;
 use cortex_core::task::Stream;
 use cortex_core::task::Task;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
@@ -82,6 +83,8 @@ pub struct OutputFollower {
     cursor: OutputCursor,
     /// What was told of how far it has come.
     progress: Option<Progress>,
+    /// Whether standard output, and standard error, are read.
+    streams: &'static [Stream],
     is_finished: bool,
 }
 
@@ -112,7 +115,8 @@ impl Hub {
         from: OutputCursor,
     ) -> Result<OutputFollower> {
         let tail = self.tail(who, id).await?;
-        Ok(OutputFollower { tail, cursor: from, progress: None, is_finished: false })
+        let streams = &Stream::ALL;
+        Ok(OutputFollower { tail, cursor: from, progress: None, streams, is_finished: false })
     }
 
     pub(super) async fn tail(&self, who: &Principal, id: TaskId) -> Result<Tail> {
@@ -175,6 +179,19 @@ impl Tail {
         topic.live_output(offset, noted)
     }
 
+    /// Like [`Self::moved`]; where there are many readers, all of them go on at the same moments.
+    async fn moved_for_many(&mut self) -> bool {
+        if let Source::Live { topic, .. } = &self.source
+            && let Some(beat) = topic.next_beat(Instant::now())
+        {
+            tokio::select! {
+                () = tokio::time::sleep_until(beat) => {}
+                () = self.shutdown.cancelled() => return false,
+            }
+        }
+        self.moved().await
+    }
+
     /// Stored bytes of a stream from `offset` on; some of them, or more than were known of. None
     /// where they are left out.
     pub(super) async fn bytes(&self, stream: Stream, offset: u64) -> Result<Bytes> {
@@ -190,6 +207,22 @@ impl Tail {
 }
 
 impl OutputFollower {
+    /// Reads one stream only.
+    #[must_use]
+    pub fn only(mut self, stream: Stream) -> Self {
+        self.streams = match stream {
+            Stream::Stdout => &[Stream::Stdout],
+            Stream::Stderr => &[Stream::Stderr],
+        };
+        self
+    }
+
+    /// The task.
+    #[must_use]
+    pub fn task(&self) -> TaskId {
+        self.tail.id
+    }
+
     /// Waits for the next step; `None` after the end, or when the hub shuts down.
     ///
     /// # Errors
@@ -214,16 +247,25 @@ impl OutputFollower {
                 self.is_finished = true;
                 return Ok(Some(Follow::Ended(task)));
             }
-            if !self.tail.moved().await {
+            if !self.tail.moved_for_many().await {
                 return Ok(None);
             }
         }
         Ok(None)
     }
 
+    /// Whether many read the same task, and the same steps with it.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        match &self.tail.source {
+            Source::Live { topic, .. } => topic.is_crowded(),
+            Source::Stored(_) => false,
+        }
+    }
+
     /// Reads what is stored of `task` beyond the cursor.
     async fn read(&mut self, task: &Task) -> Result<Option<Follow>> {
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in self.streams.iter().copied() {
             let offset = self.cursor.of(stream);
             let totals = task.output.of(stream);
             if offset >= totals.arrived() {

@@ -84,7 +84,7 @@ pub(super) async fn dispatch(
         let follower = api.hub.follow(&caller, task.id, OutputCursor::default()).await?;
         let first = sse::event("task", None, &task_info(&task));
         let first = futures::stream::once(std::future::ready(first));
-        let events = first.chain(output::follow(follower, wish.request));
+        let events = first.chain(output::follow(&api, follower, wish.request));
         return Ok(sse::response(events, caller.over(&api)));
     }
     if let Some(span) = span {

@@ -1,15 +1,12 @@
 //! A task's output: bytes by offset, or events as they come.
 
+mod bytes;
+
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderName;
-use axum::http::HeaderValue;
-use axum::http::header;
 use axum::response::Response;
-use cortex_core::Error;
 use cortex_core::id::TaskId;
 use cortex_core::task::Gap;
 use cortex_core::task::Stream;
@@ -28,20 +25,13 @@ use super::extract::InPath;
 use super::extract::Params;
 use super::failure::Answer;
 use super::failure::Failure;
+use super::frames::Frames;
 use super::guard::Caller;
 use super::sse;
 use super::tasks::read_id;
 use crate::hub::Follow;
 use crate::hub::OutputCursor;
 use crate::hub::OutputFollower;
-
-/// Bytes that one read takes from the store.
-const PIECE_BYTES: usize = 256 << 10;
-
-const OFFSET: HeaderName = HeaderName::from_static("x-cortex-offset");
-const STORED: HeaderName = HeaderName::from_static("x-cortex-stored");
-const GAP: HeaderName = HeaderName::from_static("x-cortex-gap");
-const ENDED: HeaderName = HeaderName::from_static("x-cortex-ended");
 
 /// Which part of the output to read.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -60,6 +50,10 @@ pub(super) struct Range {
     tail: Option<u64>,
     /// Begins so many lines before the end; at most 64 MiB before it.
     tail_lines: Option<u32>,
+    /// As bytes: goes on with what comes until the task has ended. A reader that falls so far behind
+    /// that what it would read next is left out loses the connection.
+    #[serde(default)]
+    follow: bool,
 }
 
 /// Bytes as they are.
@@ -110,38 +104,52 @@ pub(super) async fn read(
             },
         };
         let follower = api.hub.follow(&caller, id, from).await?;
-        let events = follow(follower, wish.request);
+        let events = follow(&api, follower, wish.request);
         return Ok(sse::response(events, caller.over(&api)));
     }
-    bytes(api, caller, id, &range).await
+    bytes::answer(api, caller, id, &range).await
 }
 
 /// The events of a task's output to its end.
 pub(super) fn follow(
+    api: &Arc<Api>,
     follower: OutputFollower,
     request: RequestId,
-) -> impl futures::Stream<Item = Bytes> + Send {
-    futures::stream::unfold((Some(follower), request), |(follower, request)| async move {
-        let mut follower = follower?;
-        match follower.next().await {
-            Ok(Some(Follow::Output { stream, offset, data, cursor })) => {
-                let bytes = output_event(stream, offset, &data, cursor);
-                Some((bytes, (Some(follower), request)))
-            }
-            Ok(Some(Follow::Gap { stream, gap, cursor })) => {
-                Some((gap_event(stream, gap, cursor), (Some(follower), request)))
-            }
-            Ok(Some(Follow::Progress(progress))) => {
-                let bytes = sse::event("progress", None, &progress_info(&progress));
-                Some((bytes, (Some(follower), request)))
-            }
-            Ok(Some(Follow::Ended(task))) => {
-                Some((sse::event("end", None, &task_info(&task)), (None, request)))
-            }
-            Ok(None) => None,
-            Err(error) => Some((sse::failure(&error.into(), &request.0), (None, request))),
-        }
+) -> impl futures::Stream<Item = Bytes> + Send + use<> {
+    let frames = Arc::clone(&api.frames);
+    futures::stream::unfold((Some(follower), request), move |(follower, request)| {
+        let frames = Arc::clone(&frames);
+        async move { next_event(&frames, follower?, request).await }
     })
+}
+
+async fn next_event(
+    frames: &Frames,
+    mut follower: OutputFollower,
+    request: RequestId,
+) -> Option<(Bytes, (Option<OutputFollower>, RequestId))> {
+    match follower.next().await {
+        Ok(Some(Follow::Output { stream, offset, data, cursor })) => {
+            let encode = || output_event(stream, offset, &data, cursor);
+            let bytes = match follower.is_crowded() {
+                true => frames.encoded((follower.task(), stream, offset, cursor), encode),
+                false => encode(),
+            };
+            Some((bytes, (Some(follower), request)))
+        }
+        Ok(Some(Follow::Gap { stream, gap, cursor })) => {
+            Some((gap_event(stream, gap, cursor), (Some(follower), request)))
+        }
+        Ok(Some(Follow::Progress(progress))) => {
+            let bytes = sse::event("progress", None, &progress_info(&progress));
+            Some((bytes, (Some(follower), request)))
+        }
+        Ok(Some(Follow::Ended(task))) => {
+            Some((sse::event("end", None, &task_info(&task)), (None, request)))
+        }
+        Ok(None) => None,
+        Err(error) => Some((sse::failure(&error.into(), &request.0), (None, request))),
+    }
 }
 
 fn output_event(stream: Stream, offset: u64, data: &[u8], cursor: OutputCursor) -> Bytes {
@@ -160,6 +168,18 @@ fn id_of(cursor: OutputCursor) -> String {
 }
 
 impl Range {
+    /// Which stream.
+    fn stream(&self) -> Answer<Stream> {
+        match self.stream.as_deref() {
+            None | Some("stdout") => Ok(Stream::Stdout),
+            Some("stderr") => Ok(Stream::Stderr),
+            Some(other) => {
+                let message = format!("stream: \"{other}\" is neither \"stdout\" nor \"stderr\"");
+                Err(Failure::invalid("stream", message))
+            }
+        }
+    }
+
     /// Where to begin in a stream.
     async fn begin(&self, api: &Api, who: &Caller, id: TaskId, stream: Stream) -> Answer<u64> {
         let given = [
@@ -177,92 +197,6 @@ impl Range {
             (None, None) => self.offset.unwrap_or(0),
         })
     }
-}
-
-async fn bytes(api: Arc<Api>, caller: Caller, id: TaskId, range: &Range) -> Answer<Response> {
-    let stream = match range.stream.as_deref() {
-        None | Some("stdout") => Stream::Stdout,
-        Some("stderr") => Stream::Stderr,
-        Some(other) => {
-            let message = format!("stream: \"{other}\" is neither \"stdout\" nor \"stderr\"");
-            return Err(Failure::invalid("stream", message));
-        }
-    };
-    // First whether it has ended, then what is stored: an ended task gets no more output.
-    let is_ended = api.hub.task(&caller, id).await?.state.is_end();
-    let mut offset = range.begin(&api, &caller, id, stream).await?;
-    let wanted = range.limit.unwrap_or(u64::MAX);
-    let mut first = api.hub.output(&caller, id, stream, offset, piece(wanted)).await?;
-    if let Some(gap) = first.totals.gap_at(offset) {
-        offset = gap.to;
-        first = api.hub.output(&caller, id, stream, offset, piece(wanted)).await?;
-    }
-    let totals = first.totals;
-    let length = totals.readable(offset).min(wanted);
-    let reader = Reader { api, caller, id, stream, offset, left: length, ready: Some(first.data) };
-    let mut response = Response::new(Body::from_stream(reader.pieces()));
-    let headers = response.headers_mut();
-    let octets = HeaderValue::from_static("application/octet-stream");
-    headers.insert(header::CONTENT_TYPE, octets);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(OFFSET, HeaderValue::from(offset));
-    headers.insert(STORED, HeaderValue::from(totals.arrived()));
-    if let Some(gap) = totals.gap() {
-        let words = HeaderValue::from_str(&format!("{}-{}", gap.from, gap.to));
-        headers.insert(GAP, words.expect("digits are good in a header"));
-    }
-    let word = if is_ended { "true" } else { "false" };
-    headers.insert(ENDED, HeaderValue::from_static(word));
-    Ok(response)
-}
-
-/// Reads a range piece by piece, so that a large one is never in memory as a whole.
-struct Reader {
-    api: Arc<Api>,
-    caller: Caller,
-    id: TaskId,
-    stream: Stream,
-    offset: u64,
-    left: u64,
-    ready: Option<Bytes>,
-}
-
-impl Reader {
-    fn pieces(self) -> impl futures::Stream<Item = Result<Bytes, Error>> + Send {
-        futures::stream::try_unfold(self, |mut reader| async move {
-            if reader.left == 0 {
-                return Ok(None);
-            }
-            let mut data = match reader.ready.take() {
-                Some(data) => data,
-                None => reader.read().await?,
-            };
-            if data.is_empty() {
-                // Shorter than announced: the connection breaks off, so nobody takes it for whole.
-                return Err(Error::new(
-                    cortex_core::ErrorKind::Internal,
-                    "read output",
-                    "what was to be read is left out by now, for the task's cap",
-                ));
-            }
-            data.truncate(piece(reader.left));
-            reader.offset += data.len() as u64;
-            reader.left -= data.len() as u64;
-            Ok(Some((data, reader)))
-        })
-    }
-
-    async fn read(&self) -> Result<Bytes, Error> {
-        let hub = &self.api.hub;
-        let limit = piece(self.left);
-        let part = hub.output(&self.caller, self.id, self.stream, self.offset, limit).await?;
-        Ok(part.data)
-    }
-}
-
-fn piece(left: u64) -> usize {
-    usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_BYTES)
 }
 
 /// Reads `<stdout>-<stderr>`.

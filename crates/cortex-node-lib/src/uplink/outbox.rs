@@ -36,16 +36,16 @@ pub(crate) use transcript::Transcript;
 use queue::Queue;
 
 /// Output of one attempt that may wait for its acknowledgement, in bytes.
-pub(crate) const ATTEMPT_BYTES: usize = 1 << 20;
+pub(crate) const ATTEMPT_BYTES: usize = 8 << 20;
 
 /// Output of all attempts that may wait for its acknowledgement, in bytes.
-pub(crate) const TOTAL_BYTES: usize = 64 << 20;
+pub(crate) const TOTAL_BYTES: usize = 32 << 20;
 
 /// Attempts whose end may wait for its acknowledgement.
 pub(crate) const MOST_KNOWN: usize = 16_384;
 
 /// Output is taken in pieces of at most this size, in bytes.
-const PIECE_BYTES: usize = 64 << 10;
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Input that attempts may have got before the hub is told of it by itself, in bytes; told with the
 /// next report, it costs nothing.

@@ -1,5 +1,6 @@
 //! One program from its start to its end.
 
+use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use cortex_core::task::Input;
 use cortex_core::task::Outcome;
 use cortex_core::task::ShellWork;
 use cortex_core::task::Stream;
+use rustix::pipe::fcntl_setpipe_size;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
@@ -33,11 +35,17 @@ use super::life::supervise;
 /// How long pipes are read that somebody keeps open after the program has ended.
 const HELD_OPEN: Duration = Duration::from_secs(1);
 
-/// What a pipe holds at most when the program ends; it is read however slow the reader is.
-const PIPE_BYTES: usize = 64 << 10;
+/// What a pipe holds at most when the program ends; it is read however slow the reader is. A
+/// program that fills its pipe gets one of this size, as far as the system lets it.
+const PIPE_BYTES: usize = 1 << 20;
 
-/// Output is read into a buffer of this size at first, and of [`PIPE_BYTES`] once it was full.
+/// Output is read into a buffer of this size at first. One that was filled is followed by a larger
+/// one, up to [`LARGEST_READ_BYTES`], and by a smaller one again where little comes.
 const FIRST_READ_BYTES: usize = 4 << 10;
+const LARGEST_READ_BYTES: usize = 256 << 10;
+
+/// Once a buffer of this size was filled, the pipe is made larger: the system's own holds as much.
+const FULL_PIPE_BYTES: usize = 64 << 10;
 
 pub(super) async fn run(
     invocation: &Invocation,
@@ -147,7 +155,7 @@ async fn feed(
 }
 
 /// Hands on one stream until it is closed, or held open for too long after the program's end.
-async fn pump<R: AsyncRead + Unpin>(
+async fn pump<R: AsyncRead + AsFd + Unpin>(
     invocation: &Invocation,
     stream: Stream,
     pipe: Option<R>,
@@ -184,7 +192,13 @@ async fn pump<R: AsyncRead + Unpin>(
             after_exit += len;
         }
         if len == chunk {
-            chunk = PIPE_BYTES;
+            if chunk == FULL_PIPE_BYTES {
+                // Where that is too much for the system or the user, it stays as it is.
+                let _ = fcntl_setpipe_size(&pipe, PIPE_BYTES);
+            }
+            chunk = (chunk * 4).min(LARGEST_READ_BYTES);
+        } else if len < chunk / 8 {
+            chunk = (chunk / 4).max(FIRST_READ_BYTES);
         }
         invocation.write(stream, buffer.freeze()).await;
     }

@@ -34,6 +34,8 @@ pub(super) const LINGER: Duration = Duration::from_millis(3);
 /// What a prompt attempt may have on its way, in bytes, for more of it to go out at once: keys and
 /// their echoes, but not a flood.
 const PROMPT_BYTES: usize = 16 << 10;
+/// Output that waits for no company any more, in bytes.
+const RIPE_BYTES: usize = 64 << 10;
 
 /// What an output report costs beside its bytes, so that many small ones are bounded as well.
 const REPORT_BYTES: usize = 128;
@@ -292,7 +294,7 @@ impl Queue {
         let Some(track) = self.attempts.get_mut(&key) else { return false };
         // A flood comes in larger pieces for the wait.
         let is_urgent = track.prompt && track.bytes <= PROMPT_BYTES;
-        if track.end.is_some() || is_urgent || track.waiting >= PIECE_BYTES {
+        if track.end.is_some() || is_urgent || track.waiting >= RIPE_BYTES {
             return self.ripen(key);
         }
         if track.place != Place::Nowhere {
