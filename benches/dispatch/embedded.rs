@@ -73,7 +73,8 @@ impl Embedded {
         let file = home.join("node.yaml");
         std::fs::write(&file, connection.invite(NODE.to_owned()).await?)?;
         let config = NodeConfig::load(&file, &Environment::empty())?.config;
-        let builder = NodeBuilder::new(config).environment(Environment::empty());
+        let builder =
+            NodeBuilder::new(config).without_discovery().environment(Environment::empty());
         let (node, driver) = builder.skill(Nothing).build()?;
         drivers.spawn(driver.run(shutdown.clone()));
         tokio::time::timeout(LIMIT, node.wait_online()).await.context("the node")??;

@@ -65,7 +65,8 @@ impl Mesh {
             std::fs::write(&file, issued.config.expose_secret())?;
             let mut config = NodeConfig::load(&file, &Environment::empty())?.config;
             config.data_dir = home.join(&name);
-            let builder = NodeBuilder::new(config).environment(Environment::empty());
+            let builder =
+                NodeBuilder::new(config).without_discovery().environment(Environment::empty());
             let (node, driver) = builder.skill(Nothing).build()?;
             drivers.spawn(driver.run(shutdown.clone()));
             tokio::time::timeout(LIMIT, node.wait_online()).await.context("a node")??;

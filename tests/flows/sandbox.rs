@@ -193,7 +193,7 @@ impl Sandbox {
         let loaded = NodeConfig::load(config, &Environment::empty()).expect("a good file");
         let mut config = change(loaded.config.drain(Duration::ZERO));
         config.data_dir = self.path(&format!("{name}-data"));
-        let builder = equip(NodeBuilder::new(config));
+        let builder = equip(NodeBuilder::new(config).without_discovery());
         let (node, driver) = builder.build().expect("the node is built");
         let stop = CancellationToken::new();
         let done = tokio::spawn(driver.run(stop.clone()));

@@ -22,7 +22,7 @@ const ACK_PATIENCE: Duration = Duration::from_secs(10);
 const SETTLED_AT_ONCE: usize = 256;
 
 /// The same in bytes of output; a commit has that and one batch more at most.
-const SETTLED_BYTES: usize = 4 << 20;
+const SETTLED_BYTES: usize = 2 << 20;
 
 /// How long what terminals show waits for more of it, to be stored together: those who watch have
 /// seen it.

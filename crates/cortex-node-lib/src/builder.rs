@@ -1,5 +1,6 @@
 //! Puts a node together: configuration, skills, environment.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use cortex_core::Error;
@@ -27,6 +28,7 @@ pub struct NodeBuilder {
     environment: Environment,
     version: String,
     with_shell: bool,
+    with_discovery: bool,
 }
 
 impl NodeBuilder {
@@ -40,6 +42,7 @@ impl NodeBuilder {
             environment: Environment::of_process(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             with_shell: true,
+            with_discovery: true,
         }
     }
 
@@ -54,6 +57,14 @@ impl NodeBuilder {
     #[must_use]
     pub fn without_shell(mut self) -> Self {
         self.with_shell = false;
+        self
+    }
+
+    /// Starts no programs to find out which runtimes and NVIDIA cards the machine has, so the node
+    /// states none. For services with many nodes in one process, and for tests.
+    #[must_use]
+    pub fn without_discovery(mut self) -> Self {
+        self.with_discovery = false;
         self
     }
 
@@ -82,7 +93,8 @@ impl NodeBuilder {
     /// configured. `Denied`: a directory cannot be made or written. `Precondition`: a file in the
     /// data directory cannot be understood.
     pub fn build(self) -> Result<(Node, Driver)> {
-        let Self { config, skills: own, environment, mut version, with_shell } = self;
+        let Self { config, skills: own, environment, mut version, with_shell, with_discovery } =
+            self;
         config.validate()?;
         version.truncate(version.floor_char_boundary(64));
         let identity = Identity::open(&config.data_dir)?;
@@ -105,7 +117,8 @@ impl NodeBuilder {
         }
         let discovery = Discovery::new(
             &config.data_dir,
-            environment.get("PATH"),
+            // Without a directory to look in, nothing is found.
+            if with_discovery { environment.get("PATH") } else { Some(OsStr::new("")) },
             skills.offered(),
             config.labels.clone(),
         );

@@ -65,11 +65,11 @@ impl Running {
         }
     }
 
-    /// Its resident memory, in KiB.
+    /// Its resident memory in KiB, without the pages of its program, which are read as they are needed.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()));
         let status = status.expect("the process is there");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
         let value = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
         value.expect("Linux says how much memory a process has")
     }

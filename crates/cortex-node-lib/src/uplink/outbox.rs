@@ -36,7 +36,7 @@ pub(crate) use transcript::Transcript;
 use queue::Queue;
 
 /// Output of one attempt that may wait for its acknowledgement, in bytes.
-pub(crate) const ATTEMPT_BYTES: usize = 8 << 20;
+pub(crate) const ATTEMPT_BYTES: usize = 4 << 20;
 
 /// Output of all attempts that may wait for its acknowledgement, in bytes.
 pub(crate) const TOTAL_BYTES: usize = 32 << 20;

@@ -176,7 +176,7 @@ impl Drop for FakeHub {
 impl Running {
     pub(crate) fn start(builder: NodeBuilder) -> Self {
         let environment = Environment::empty().with("PATH", "/usr/bin:/bin");
-        let (node, driver) = builder.environment(environment).build().unwrap();
+        let (node, driver) = builder.environment(environment).without_discovery().build().unwrap();
         let shutdown = CancellationToken::new();
         let driver = tokio::spawn(driver.run(shutdown.clone()));
         Self { node, shutdown, driver }
