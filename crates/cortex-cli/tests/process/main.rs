@@ -3,7 +3,10 @@
 
 mod bombs;
 mod control;
+mod floods;
+mod footing;
 mod history;
+mod hogs;
 mod http;
 mod identity;
 mod input;
@@ -14,6 +17,7 @@ mod partition;
 mod presence;
 mod proxy;
 mod random;
+mod readers;
 mod rig;
 mod screen;
 mod script;
@@ -21,4 +25,5 @@ mod seat;
 mod secrets;
 mod shell;
 mod store_faults;
+mod wire;
 mod work;
