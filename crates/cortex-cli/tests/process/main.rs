@@ -3,6 +3,7 @@
 
 mod bombs;
 mod control;
+mod crowd;
 mod floods;
 mod footing;
 mod history;
