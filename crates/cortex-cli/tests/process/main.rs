@@ -2,6 +2,7 @@
 //! the work when they are killed, frozen, or given bad input.
 
 mod bombs;
+mod browser;
 mod control;
 mod crowd;
 mod floods;
@@ -14,6 +15,7 @@ mod input;
 mod kill;
 mod kills;
 mod load;
+mod pages;
 mod partition;
 mod presence;
 mod proxy;
