@@ -71,7 +71,7 @@ pub struct Limits {
     /// Messages that wait for one node before it counts as too slow.
     pub link_queue: usize,
     /// Time that a client of the HTTP side may leave unread what the hub has for it, in seconds;
-    /// after that its connection is closed. Kept on Linux.
+    /// after that its connection is closed; 0 leaves that to the system. Kept on Linux.
     pub stalled_reader_s: u32,
 }
 

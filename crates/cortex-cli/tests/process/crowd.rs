@@ -4,8 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::Instant;
 
 use cortex_core::capability::Facts;
@@ -34,6 +38,9 @@ use crate::script::Script;
 
 /// Clients that submit at one time.
 const CLIENTS: usize = 8;
+
+/// Longer than anything takes, at the full size on a machine that has other things to do.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// Slots of each node.
 const SLOTS: u32 = 4;
@@ -73,13 +80,53 @@ fn start_nodes(bench: &Bench, count: usize) -> BTreeMap<String, Running> {
     nodes
 }
 
+/// What all clients share.
+struct Plaza {
+    session: String,
+    canary: String,
+    /// A named pipe that each task opens, and waits until somebody has it open for writing.
+    gate: PathBuf,
+    submitted: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl Plaza {
+    fn of(bench: &Bench, session: &str) -> Self {
+        let gate = bench.path("gate");
+        let made = Command::new("mkfifo").arg(&gate).status().expect("mkfifo is there");
+        assert!(made.success());
+        let canary = bench.path("canary").display().to_string();
+        let (submitted, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { session: session.to_owned(), canary, gate, submitted, ended }
+    }
+
+    /// What the node is asked to run.
+    fn argv(&self, script: &Script) -> Vec<String> {
+        let mut argv = script.argv(&self.canary);
+        let last = argv.pop().expect("a script");
+        argv.push(format!(": < '{}'; {last}", self.gate.display()));
+        argv
+    }
+
+    /// Lets the tasks pass for as long as the file is kept.
+    fn open(&self) -> File {
+        File::options().read(true).write(true).open(&self.gate).expect("a pipe")
+    }
+}
+
+/// Waits until so many were counted.
+fn await_count(what: &str, counted: &AtomicUsize, count: usize) {
+    let begin = Instant::now();
+    while counted.load(Ordering::Relaxed) < count {
+        assert!(begin.elapsed() < LONGEST, "{what}: {counted:?} of {count}");
+        pause();
+    }
+}
+
 /// One of several who submit tasks, and wait for them.
 struct Client<'a> {
     api: Api,
-    session: &'a str,
-    canary: &'a str,
-    /// Ends that were told to any of them.
-    ended: &'a AtomicUsize,
+    plaza: &'a Plaza,
 }
 
 impl Client<'_> {
@@ -88,12 +135,13 @@ impl Client<'_> {
         let submit = |number| {
             let script = script(number);
             let id = self.submit(number, &script);
+            self.plaza.submitted.fetch_add(1, Ordering::Relaxed);
             (id, Told { script, ends: Vec::new() })
         };
         let mut told: BTreeMap<TaskId, Told> = numbers.map(submit).collect();
         for (id, told) in &mut told {
             told.ends.push(self.end_of(*id));
-            self.ended.fetch_add(1, Ordering::Relaxed);
+            self.plaza.ended.fetch_add(1, Ordering::Relaxed);
         }
         told
     }
@@ -101,9 +149,9 @@ impl Client<'_> {
     fn submit(&self, number: usize, script: &Script) -> TaskId {
         let attempts = if number.is_multiple_of(ONCE_EVERY) { 1 } else { 3 };
         let body = json!({
-            "argv": script.argv(self.canary), "any": true, "queue": true, "attempts": attempts,
+            "argv": self.plaza.argv(script), "any": true, "queue": true, "attempts": attempts,
         });
-        let path = format!("/api/sessions/{}/dispatch", self.session);
+        let path = format!("/api/sessions/{}/dispatch", self.plaza.session);
         let answer = insist(|| self.api.post(&path, Some(&script.key), &body));
         assert_eq!(answer.status, 202, "{}", answer.json());
         answer.json()["id"].as_str().and_then(|id| id.parse().ok()).expect("a task's id")
@@ -118,7 +166,7 @@ impl Client<'_> {
             if state.is_end() {
                 return state;
             }
-            assert!(begin.elapsed().as_secs() < 600, "{id} does not end: {task}");
+            assert!(begin.elapsed() < LONGEST, "{id} does not end: {task}");
         }
     }
 }
@@ -150,9 +198,7 @@ fn kill(
     let mut spared: BTreeSet<String> = nodes.keys().cloned().collect();
     for number in 0..killed {
         let due = tasks * (number + 1) / (killed + 2);
-        while ended.load(Ordering::Relaxed) < due {
-            pause();
-        }
+        await_count("ends", ended, due);
         let name = until("a node has something to do", || busiest(&bench.api(), &spared));
         nodes.remove(&name).expect("it runs").kill();
         spared.remove(&name);
@@ -230,16 +276,19 @@ fn all_tasks_of_a_crowd_end_once_though_nodes_are_killed() {
     session.extend(crowd.keys().flat_map(|name| ["--node", name]));
     let session = bench.json(&session)["id"].as_str().expect("an id").to_owned();
     println!("{nodes} nodes after {:.0?}", begin.elapsed());
-    let canary = bench.path("canary").display().to_string();
-    let (api, ended) = (bench.api(), AtomicUsize::new(0));
+    let (plaza, api) = (Plaza::of(&bench, &session), bench.api());
     let told = std::thread::scope(|scope| {
         let client = |lane| {
             let api = api.clone();
-            let client = Client { api, session: &session, canary: &canary, ended: &ended };
+            let client = Client { api, plaza: &plaza };
             scope.spawn(move || client.work((lane..tasks).step_by(CLIENTS)))
         };
         let clients: Vec<_> = (0..CLIENTS).map(client).collect();
-        kill(&bench, &mut crowd, size, &ended);
+        await_count("submitted", &plaza.submitted, tasks);
+        println!("{tasks} tasks after {:.0?}", begin.elapsed());
+        let _gate = plaza.open();
+        kill(&bench, &mut crowd, size, &plaza.ended);
+        // The gate is open to the end.
         clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
     });
     println!("all have ended after {:.0?}", begin.elapsed());
