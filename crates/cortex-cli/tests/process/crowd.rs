@@ -87,7 +87,6 @@ struct Plaza {
     /// A named pipe that each task opens, and waits until somebody has it open for writing.
     gate: PathBuf,
     submitted: AtomicUsize,
-    ended: AtomicUsize,
 }
 
 impl Plaza {
@@ -96,8 +95,7 @@ impl Plaza {
         let made = Command::new("mkfifo").arg(&gate).status().expect("mkfifo is there");
         assert!(made.success());
         let canary = bench.path("canary").display().to_string();
-        let (submitted, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { session: session.to_owned(), canary, gate, submitted, ended }
+        Self { session: session.to_owned(), canary, gate, submitted: AtomicUsize::new(0) }
     }
 
     /// What the node is asked to run.
@@ -111,15 +109,6 @@ impl Plaza {
     /// Lets the tasks pass for as long as the file is kept.
     fn open(&self) -> File {
         File::options().read(true).write(true).open(&self.gate).expect("a pipe")
-    }
-}
-
-/// Waits until so many were counted.
-fn await_count(what: &str, counted: &AtomicUsize, count: usize) {
-    let begin = Instant::now();
-    while counted.load(Ordering::Relaxed) < count {
-        assert!(begin.elapsed() < LONGEST, "{what}: {counted:?} of {count}");
-        pause();
     }
 }
 
@@ -141,7 +130,6 @@ impl Client<'_> {
         let mut told: BTreeMap<TaskId, Told> = numbers.map(submit).collect();
         for (id, told) in &mut told {
             told.ends.push(self.end_of(*id));
-            self.plaza.ended.fetch_add(1, Ordering::Relaxed);
         }
         told
     }
@@ -189,33 +177,37 @@ fn script(number: usize) -> Script {
 
 /// Kills nodes while tasks end, evenly spread over them, each of them the one that has most to do;
 /// every other one comes back at once.
-fn kill(
-    bench: &Bench,
-    nodes: &mut BTreeMap<String, Running>,
-    [tasks, _, killed]: [usize; 3],
-    ended: &AtomicUsize,
-) {
+fn kill(bench: &Bench, nodes: &mut BTreeMap<String, Running>, [tasks, _, killed]: [usize; 3]) {
+    let api = bench.api();
     let mut spared: BTreeSet<String> = nodes.keys().cloned().collect();
+    let begin = Instant::now();
     for number in 0..killed {
-        let due = tasks * (number + 1) / (killed + 2);
-        await_count("ends", ended, due);
-        let name = until("a node has something to do", || busiest(&bench.api(), &spared));
+        let most = tasks - tasks * (number + 1) / (killed + 2);
+        let (open, name) = loop {
+            assert!(begin.elapsed() < LONGEST, "{number} killed, and there is nobody else");
+            match look(&api, &spared) {
+                (open, Some(name)) if open <= most => break (open, name),
+                _ => pause(),
+            }
+        };
         nodes.remove(&name).expect("it runs").kill();
         spared.remove(&name);
         if number % 2 == 0 {
             nodes.insert(name.clone(), start_node(bench, &name));
         }
-        println!("{name} killed behind {due} ends");
+        println!("{name} killed while {open} are open");
     }
 }
 
-/// The node of these that has most tasks, if any has one.
-fn busiest(api: &Api, of: &BTreeSet<String>) -> Option<String> {
+/// How many tasks are open, and the node of these that has most of them.
+fn look(api: &Api, of: &BTreeSet<String>) -> (usize, Option<String>) {
     let mesh = insist(|| api.get("/api/mesh")).json();
+    let counts = mesh["tasks"].as_object().expect("numbers").values();
+    let open: u64 = counts.filter_map(Value::as_u64).sum();
     let nodes = mesh["nodes"].as_array().expect("a list").iter();
     let load = |node: &Value| Some((node["tasks"].as_u64()?, node["name"].as_str()?.to_owned()));
     let busy = nodes.filter_map(load).filter(|(tasks, name)| *tasks > 0 && of.contains(name));
-    busy.max().map(|(_, name)| name)
+    (usize::try_from(open).expect("so many"), busy.max().map(|(_, name)| name))
 }
 
 /// The order in which slots go to these tasks, all of which wait, on nodes of so many slots that
@@ -284,10 +276,13 @@ fn all_tasks_of_a_crowd_end_once_though_nodes_are_killed() {
             scope.spawn(move || client.work((lane..tasks).step_by(CLIENTS)))
         };
         let clients: Vec<_> = (0..CLIENTS).map(client).collect();
-        await_count("submitted", &plaza.submitted, tasks);
+        while plaza.submitted.load(Ordering::Relaxed) < tasks {
+            assert!(begin.elapsed() < LONGEST, "{:?} were submitted", plaza.submitted);
+            pause();
+        }
         println!("{tasks} tasks after {:.0?}", begin.elapsed());
         let _gate = plaza.open();
-        kill(&bench, &mut crowd, size, &plaza.ended);
+        kill(&bench, &mut crowd, size);
         // The gate is open to the end.
         clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
     });
