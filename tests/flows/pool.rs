@@ -2,6 +2,7 @@
 
 mod crowd;
 mod gate;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

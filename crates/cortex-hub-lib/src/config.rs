@@ -70,6 +70,9 @@ pub struct Limits {
     pub running_tasks: u32,
     /// Messages that wait for one node before it counts as too slow.
     pub link_queue: usize,
+    /// Time that a client of the HTTP side may leave unread what the hub has for it, in seconds;
+    /// after that its connection is closed; 0 leaves that to the system. Kept on Linux.
+    pub stalled_reader_s: u32,
 }
 
 impl Default for HubConfig {
@@ -99,6 +102,7 @@ impl Default for Limits {
             open_tasks: 10_000,
             running_tasks: 10_000,
             link_queue: 4_096,
+            stalled_reader_s: 300,
         }
     }
 }
@@ -114,6 +118,12 @@ impl Limits {
     #[must_use]
     pub fn node_grace(&self) -> Duration {
         Duration::from_secs(self.node_grace_s)
+    }
+
+    /// [`Self::stalled_reader_s`] as a span.
+    #[must_use]
+    pub fn stalled_reader(&self) -> Duration {
+        Duration::from_secs(self.stalled_reader_s.into())
     }
 
     /// [`Self::restart_grace_s`] as a span.

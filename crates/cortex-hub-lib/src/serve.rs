@@ -1,5 +1,6 @@
 //! The two listeners: HTTP for people and programs, gRPC over TLS for nodes.
 
+mod stalled;
 pub(crate) mod tls;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use cortex_core::Error;
 use cortex_core::ErrorKind;
 use cortex_core::Result;
 use cortex_proto::limits;
+use futures::TryStreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -27,6 +29,11 @@ pub(crate) async fn serve_grpc(
     let routes = grpc::routes(&hub).await?;
     let doors = Doors::for_nodes(hub.id(), hub.trust().authority(), hub.config().tls.nodes);
     let incoming = tls::incoming(listener, Arc::new(doors), HandshakeLimits::default());
+    // Whoever takes nothing cannot even be asked whether they are there.
+    let patience = limits::KEEPALIVE_INTERVAL + limits::KEEPALIVE_TIMEOUT;
+    let incoming = incoming.inspect_ok(move |connection| {
+        stalled::limit(connection.socket(), patience);
+    });
     Server::builder()
         .max_frame_size(1 << 20)
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
@@ -52,16 +59,21 @@ pub(crate) async fn serve_http(
 ) -> Result<()> {
     let app =
         crate::rest::router(&hub).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let patience = hub.config().limits.stalled_reader();
     if let Some(outside) = hub.trust().authority().outside() {
         let doors = Doors::single(hub.id(), outside.http_config()?);
         let incoming = tls::incoming(listener, Arc::new(doors), HandshakeLimits::default());
         // Only what has gone through `tap_io` tells the address of its peer.
-        return axum::serve(axum::serve::ListenerExt::tap_io(incoming, |_| {}), app)
+        let incoming = axum::serve::ListenerExt::tap_io(incoming, move |connection| {
+            stalled::limit(connection.socket(), patience);
+        });
+        return axum::serve(incoming, app)
             .with_graceful_shutdown(shutdown.cancelled_owned())
             .await
             .map_err(|error| failed("serve HTTPS", error));
     }
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+    let listener = axum::serve::ListenerExt::tap_io(listener, move |stream| {
+        stalled::limit(stream, patience);
         // Small answers must not wait for the peer's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY not set");

@@ -13,7 +13,9 @@ use rustix::process::Pid;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::http::Api;
+use crate::footing::ANSWER_WITHIN;
+use crate::footing::answers;
+use crate::footing::p99;
 use crate::rig::Bench;
 use crate::rig::NODE;
 use crate::rig::Running;
@@ -21,9 +23,6 @@ use crate::rig::until;
 
 /// All of a task is gone so soon after it was cancelled, its grace of one second included.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
-
-/// A node answers so soon, whatever its tasks do: 99 times of 100.
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Processes that a bomb may have.
 const PROCESSES: usize = 120;
@@ -74,7 +73,7 @@ fn is_alive(pid: u32) -> bool {
 }
 
 /// Processes that carry the mark of a task.
-fn marked(task: &str) -> Vec<i32> {
+pub(crate) fn marked(task: &str) -> Vec<i32> {
     let mark = format!("CORTEX_TASK={task}");
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     let has_mark = |entry: std::fs::DirEntry| {
@@ -87,7 +86,7 @@ fn marked(task: &str) -> Vec<i32> {
 }
 
 /// Starts a task on the node that has a second between TERM and KILL.
-fn start(bench: &Bench, script: &str) -> String {
+pub(crate) fn start(bench: &Bench, script: &str) -> String {
     let body = json!({ "argv": ["sh", "-c", script], "node": "lab", "grace_ms": 1000 });
     let answer = bench.api().post("/api/sessions/default/dispatch", None, &body);
     answer.expect("the hub answers").json()["id"].as_str().expect("an id").to_owned()
@@ -104,7 +103,7 @@ fn start_stubborn(bench: &Bench) -> Vec<(&'static str, String, BTreeSet<u32>)> {
 }
 
 /// Waits until nothing of a task is alive.
-fn until_gone(name: &str, task: &str, processes: &BTreeSet<u32>) {
+pub(crate) fn until_gone(name: &str, task: &str, processes: &BTreeSet<u32>) {
     until(&format!("{name} is gone"), || {
         let is_gone = marked(task).is_empty() && !processes.iter().any(|pid| is_alive(*pid));
         is_gone.then_some(())
@@ -207,22 +206,6 @@ impl Drop for Defused<'_> {
     }
 }
 
-/// How long the node takes for a task for which nothing has to be started.
-fn answers(api: &Api, count: usize) -> Vec<Duration> {
-    let mut times: Vec<Duration> = (0..count)
-        .map(|_| {
-            let begin = Instant::now();
-            let body = json!({ "argv": ["no-such-program"], "node": "lab" });
-            let answer = api.post("/api/sessions/default/dispatch?wait=30", None, &body);
-            let answer = answer.expect("the hub answers");
-            assert_eq!((answer.status, &answer.json()["state"]), (200, &json!("failed")));
-            begin.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    times
-}
-
 /// Lets a bomb go off; `number` tells its user from those of other bombs. How long the node took
 /// for other tasks meanwhile (p99), and how long the bomb was there after its cancel.
 fn explode(script: &str, number: u32) -> (Duration, Duration) {
@@ -233,7 +216,7 @@ fn explode(script: &str, number: u32) -> (Duration, Duration) {
     let _defused = Defused(&task);
     until("the bomb has gone off", || (marked(&task).len() > PROCESSES / 2).then_some(()));
     let times = answers(&api, 50);
-    let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    let (median, p99) = (times[times.len() / 2], p99(&times));
     let begin = Instant::now();
     bench.json(&["task", "cancel", &task]);
     until_gone("the bomb", &task, &BTreeSet::new());

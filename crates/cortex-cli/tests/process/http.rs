@@ -52,6 +52,11 @@ impl Api {
         self.ask("POST", path, &headers, &body)
     }
 
+    /// Sends bytes as they are.
+    pub(crate) fn put_in(&self, path: &str, bytes: &[u8]) -> io::Result<Answer> {
+        self.ask("POST", path, &[("Content-Type", "application/octet-stream")], bytes)
+    }
+
     fn ask(
         &self,
         method: &str,

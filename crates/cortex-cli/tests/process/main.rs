@@ -2,19 +2,26 @@
 //! the work when they are killed, frozen, or given bad input.
 
 mod bombs;
+mod browser;
 mod control;
+mod crowd;
+mod floods;
+mod footing;
 mod history;
+mod hogs;
 mod http;
 mod identity;
 mod input;
 mod kill;
 mod kills;
 mod load;
+mod pages;
 mod partition;
 mod presence;
 mod pressure;
 mod proxy;
 mod random;
+mod readers;
 mod rig;
 mod screen;
 mod script;
@@ -22,4 +29,5 @@ mod seat;
 mod secrets;
 mod shell;
 mod store_faults;
+mod wire;
 mod work;

@@ -165,7 +165,8 @@ impl Hub {
         let (id, now) = (link.node().id, clock::now());
         self.inner.dispatch.node_left(id, now);
         self.metrics().nodes_online.set(i64::try_from(self.links().len()).unwrap_or(i64::MAX));
-        tracing::info!(node = %id, epoch = link.epoch, reason = ?link.close_reason(), "node offline");
+        let reason = link.close_reason().map_or("the connection ended", CloseReason::words);
+        tracing::info!(node = %id, epoch = link.epoch, reason, "node offline");
         let closed = Sighting::Closed { epoch: link.epoch };
         if let Err(error) = self.inner.registry.touch(id, closed, now).await {
             tracing::warn!(node = %id, %error, "cannot store that the node left");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cortex_core::ErrorKind;
 use cortex_proto::json::HubInfo;
 use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use crate::client::Client;
 use crate::client::address::Address;
@@ -21,12 +22,16 @@ use crate::exit::Result;
 /// How long whoever has the address may take to say who it is.
 const ASK_LIMIT: Duration = Duration::from_secs(1);
 
+/// Connections that may wait until the hub takes them; the system may allow less. When all nodes
+/// come back at once, those beyond it are not refused but try again after a second and more.
+const WAITING: u32 = 4_096;
+
 /// Listens on `address`, which `flag` sets.
 ///
 /// # Errors
 /// Conflict: somebody else does, with who that may be. Denied: this user may not.
 pub(crate) async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener> {
-    let error = match TcpListener::bind(address).await {
+    let error = match listen(address) {
         Ok(listener) => return Ok(listener),
         Err(error) => error,
     };
@@ -53,6 +58,14 @@ pub(crate) async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpL
         }
         _ => Failure::new(ErrorKind::Internal, format!("cannot listen on {address}: {error}")),
     })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Else a hub that was just ended keeps its port for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// The hub that answers at an address, if one does.
@@ -86,6 +99,19 @@ mod tests {
         assert!(failure.message().contains(&address.to_string()), "{failure}");
         let hint = failure.hint().unwrap();
         assert!(hint.contains("ss -ltnp") && hint.contains("--http 127.0.0.1:0"), "{hint}");
+    }
+
+    #[tokio::test]
+    async fn many_who_come_at_once_need_not_try_again() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = bind(any, "--grpc").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody is taken meanwhile.
+        let mut crowd = Vec::new();
+        for _ in 0..300 {
+            let connecting = tokio::net::TcpStream::connect(address);
+            crowd.push(tokio::time::timeout(ASK_LIMIT, connecting).await.unwrap().unwrap());
+        }
     }
 
     #[tokio::test]

@@ -78,11 +78,14 @@ fn starts(history: &History, replay: &Replay) -> Vec<Finding> {
         if *times > 1 {
             findings.push(Finding::StartedAgain { task, attempt, times: *times });
         }
-        if let Some(before) = last.filter(|before| before.task == task) {
+        let life = replay.tasks.get(&task);
+        let may_follow =
+            |before: &Start| life.is_some_and(|life| life.retried.contains(&before.attempt));
+        if let Some(before) = last.filter(|before| before.task == task && !may_follow(before)) {
             findings.push(Finding::RanTwice(task, before.attempt, attempt));
         }
         last = Some(*start);
-        findings.extend(misgiven(task, attempt, replay.tasks.get(&task)));
+        findings.extend(misgiven(task, attempt, life));
     }
     for (id, life) in &replay.tasks {
         // Only what came out of the program proves that it ran: it may have been cancelled before.

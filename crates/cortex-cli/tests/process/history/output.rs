@@ -43,20 +43,34 @@ fn differences(history: &History, id: TaskId, life: &Life, stream: Stream) -> Ve
     }
     if let Some(told) = history.told.get(&id) {
         let written = told.script.output(stream);
-        found.extend(compare(&written, stored, is_whole(life.task.state)));
+        let (last, former) = attempts(life, stream, stored);
+        found.extend(former.iter().filter_map(|part| compare(&written, part, false)));
+        found.extend(compare(&written, last, is_whole(life.task.state)));
     }
     if history.served.get(&(id, stream)).is_some_and(|served| served != stored) {
         found.push(Difference::Served);
     }
     if let Some(stated) = life.receipt.as_ref().and_then(|signed| stated(signed, stream)) {
         let mut hash = StreamHash::default();
-        hash.update(stored);
+        hash.update(attempts(life, stream, stored).0);
         let StreamDigest { len, digest, .. } = hash.finish(false);
         if (len, digest) != (stated.len, stated.digest) {
             found.push(Difference::Stated);
         }
     }
     found
+}
+
+/// What the last attempt has put out, and what those before it did.
+fn attempts<'a>(life: &Life, stream: Stream, stored: &'a [u8]) -> (&'a [u8], Vec<&'a [u8]>) {
+    let (mut rest, mut former, mut at) = (stored, Vec::new(), 0);
+    for begin in &life.begins {
+        let begin = usize::try_from(begin.of(stream).arrived()).unwrap_or(usize::MAX);
+        let (part, behind) = rest.split_at(begin.saturating_sub(at).min(rest.len()));
+        former.push(part);
+        (rest, at) = (behind, begin);
+    }
+    (rest, former)
 }
 
 /// What is stored is what was written: all of it, or its beginning where the task was cut off.

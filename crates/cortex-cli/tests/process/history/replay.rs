@@ -9,6 +9,7 @@ use cortex_core::id::TaskId;
 use cortex_core::receipt;
 use cortex_core::receipt::Signed;
 use cortex_core::session::Happening;
+use cortex_core::task::OutputTotals;
 use cortex_core::task::Task;
 use cortex_core::task::TaskEvent;
 
@@ -33,6 +34,10 @@ pub(super) struct Life {
     pub(super) given: BTreeSet<u32>,
     /// Attempts that were taken back, since they never left the hub.
     pub(super) returned: BTreeSet<u32>,
+    /// Attempts that came to nothing, each of which may be followed by another one.
+    pub(super) retried: BTreeSet<u32>,
+    /// Where the output of each further attempt begins.
+    pub(super) begins: Vec<OutputTotals>,
     pub(super) receipt: Option<Arc<Signed>>,
 }
 
@@ -75,8 +80,8 @@ impl Replay {
 
 impl Life {
     fn of(task: Task) -> Self {
-        let (given, returned) = (BTreeSet::new(), BTreeSet::new());
-        Self { task, ends: 0, given, returned, receipt: None }
+        let (given, returned, retried) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { task, ends: 0, given, returned, retried, begins: Vec::new(), receipt: None }
     }
 
     fn note(&mut self, event: &TaskEvent) {
@@ -86,6 +91,10 @@ impl Life {
             }
             TaskEvent::Returned { attempt, .. } => {
                 self.returned.insert(*attempt);
+            }
+            TaskEvent::Retried { attempt, .. } => {
+                self.retried.insert(*attempt);
+                self.begins.push(self.task.output);
             }
             TaskEvent::Ended { receipt, .. } => {
                 self.ends += 1;

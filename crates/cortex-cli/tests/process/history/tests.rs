@@ -16,6 +16,7 @@ use cortex_core::receipt::StreamHash;
 use cortex_core::session::Entry;
 use cortex_core::session::Happening;
 use cortex_core::session::Seq;
+use cortex_core::task::Delivery;
 use cortex_core::task::Outcome;
 use cortex_core::task::State;
 use cortex_core::task::Stream;
@@ -58,6 +59,10 @@ fn output(stream: Stream) -> (TaskEvent, Vec<u8>) {
 }
 
 fn signed() -> receipt::Signed {
+    signed_for(1)
+}
+
+fn signed_for(attempt: u32) -> receipt::Signed {
     let of = |stream| {
         let mut hash = StreamHash::default();
         hash.update(&script().output(stream));
@@ -68,7 +73,7 @@ fn signed() -> receipt::Signed {
         node: NODE,
         session: SESSION,
         task: TASK,
-        attempt: 1,
+        attempt,
         envelope: Digest::of(b""),
         ending: (&Outcome::Exited { code: 0 }).into(),
         output: Output::Known { stdout: of(Stream::Stdout), stderr: of(Stream::Stderr) },
@@ -218,6 +223,49 @@ fn every_wrong_start_is_found() {
     let mut history = whole();
     history.alive.push((TASK, 7));
     assert_found(&history, |finding| *finding == Finding::Alive(TASK, 7));
+}
+
+#[test]
+fn another_attempt_is_in_order_only_where_the_first_came_to_nothing() {
+    let spec = TaskSpec {
+        delivery: Delivery { attempts: 2, ..Delivery::default() },
+        ..TaskSpec::argv(["true"])
+    };
+    let mut twice = happenings();
+    let Happening::Task { event: TaskEvent::Submitted { spec: submitted, .. }, .. } = &mut twice[0]
+    else {
+        panic!()
+    };
+    *submitted = Arc::new(spec);
+    let outcome = Outcome::Interrupted { reason: String::new() };
+    // The first attempt got as far as one line of standard output.
+    let line = Script { lines: 1, ..script() }.output(Stream::Stdout);
+    let len = u32::try_from(line.len()).unwrap();
+    let piece = |attempt, stream, offset, data: Vec<u8>| {
+        let len = u32::try_from(data.len()).unwrap();
+        event(TaskEvent::Output { attempt, stream, offset, len }, data)
+    };
+    let (stdout, stderr) = (script().output(Stream::Stdout), script().output(Stream::Stderr));
+    let receipt = Some(Arc::new(signed_for(2)));
+    let ended = TaskEvent::Ended { attempt: 2, outcome: Outcome::Exited { code: 0 }, receipt };
+    twice.splice(
+        3..,
+        [
+            piece(1, Stream::Stdout, 0, line),
+            event(TaskEvent::Retried { attempt: 1, outcome }, Vec::new()),
+            event(TaskEvent::Assigned { attempt: 2, node: NODE }, Vec::new()),
+            event(TaskEvent::Started { attempt: 2, pid: Some(8) }, Vec::new()),
+            piece(2, Stream::Stdout, len.into(), stdout),
+            piece(2, Stream::Stderr, 0, stderr),
+            event(ended, Vec::new()),
+        ],
+    );
+    let mut history = told(twice);
+    history.starts.push(Start { task: TASK, attempt: 2 });
+    assert_eq!(check(&history), []);
+    let of = (TASK, Stream::Stdout);
+    history.stored.get_mut(&of).unwrap()[usize::try_from(len).unwrap() + 2] ^= 1;
+    assert_found(&history, |finding| is_output(finding, &Difference::Content { at: 2 }));
 }
 
 #[test]

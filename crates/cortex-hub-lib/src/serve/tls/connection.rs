@@ -34,6 +34,11 @@ impl TlsConnection {
         Self { stream, peer, distrusted }
     }
 
+    /// The connection below TLS.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        self.stream.get_ref().0
+    }
+
     /// Who is at its other end.
     pub(crate) fn peer(&self) -> Peer {
         self.peer

@@ -42,9 +42,15 @@ pub fn is_alive(process: Process) -> bool {
 /// How much less of the processor tasks get than the node, where there is not enough for all.
 const NICENESS: i32 = 10;
 
+/// What is added to a task's processes when Linux looks for one to kill since memory ran out, in
+/// thousandths of the machine: all of them go before anything that is not so marked.
+const FIRST_TO_GO: &str = "1000";
+
 /// Lets the node go first: whatever a task does, and however many processes it makes, the hub and
-/// its cancel are heard.
+/// its cancel are heard. When memory runs out, tasks are ended and not the node.
 pub(super) fn stand_back(leader: u32) {
+    // An error means that the process has just ended, or that this system has no such thing.
+    let _ = std::fs::write(format!("/proc/{leader}/oom_score_adj"), FIRST_TO_GO);
     let pid = leader.try_into().ok().and_then(Pid::from_raw);
     // Only a process that has just ended cannot be told, and one that is further back already.
     let _ = rustix::process::setpriority_process(pid, NICENESS);
