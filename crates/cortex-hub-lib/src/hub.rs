@@ -47,6 +47,7 @@ pub(crate) use admission::Applicant;
 pub(crate) use admission::MAX_VERSION;
 pub(crate) use admission::NodeToken;
 pub use audit::AuditReader;
+pub use explain::Explanation;
 pub use explain::Fitness;
 pub use follow::Follow;
 pub use follow::OutputCursor;

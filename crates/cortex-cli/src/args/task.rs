@@ -19,6 +19,8 @@ pub(crate) enum TaskCommand {
     List(ListArgs),
     /// Print everything about one task.
     Show(TaskId),
+    /// Say why a task waits or where it is: of each node, why it can take the task or not.
+    Explain(TaskId),
     /// Print a task's output, byte for byte: stdout to stdout, stderr to stderr.
     Logs(LogsArgs),
     /// Stay with a task to its end: its output as it comes, its exit code.

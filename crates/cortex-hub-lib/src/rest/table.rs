@@ -111,6 +111,7 @@ pub(super) fn table() -> Vec<Route> {
         row(read, routes!(skills::get)),
         row(read, routes!(tasks::list)),
         row(read, routes!(tasks::get)),
+        row(read, routes!(placement::explain_task)),
         row(read, routes!(output::read)),
         deed(exec, &[Action::TaskCancel], routes!(tasks::cancel)),
         deed(exec, &[Action::TaskInput], routes!(input::put)),
