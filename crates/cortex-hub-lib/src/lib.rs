@@ -54,6 +54,7 @@ pub use feed::Frame;
 pub use hub::Attached;
 pub use hub::AuditReader;
 pub use hub::Explanation;
+pub use hub::FileReader;
 pub use hub::Fitness;
 pub use hub::Follow;
 pub use hub::Hub;

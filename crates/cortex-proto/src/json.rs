@@ -71,6 +71,7 @@ pub use skill::SkillPlace;
 pub use task::CancelBody;
 pub use task::DispatchRequest;
 pub use task::FileDraft;
+pub use task::FileInfo;
 pub use task::GapEvent;
 pub use task::GapInfo;
 pub use task::OutputEvent;

@@ -1,4 +1,4 @@
-//! `task list`, `show`, `explain`, `logs`, `follow`, `wait`, `cancel` and `signal`.
+//! `task list`, `show`, `explain`, `logs`, `files`, `follow`, `wait`, `cancel` and `signal`.
 
 mod follow;
 
@@ -35,6 +35,7 @@ use crate::client::output::OutputReader;
 use crate::client::retry;
 use crate::client::retry::Retry;
 use crate::command::exec;
+use crate::command::files;
 use crate::exit::Exit;
 use crate::exit::Failure;
 use crate::exit::Result;
@@ -59,6 +60,7 @@ pub(crate) async fn run(program: &Program, command: TaskCommand) -> Result<Exit>
         }
         TaskCommand::Explain(args) => explain(program, &args.id).await?,
         TaskCommand::Logs(args) => logs(program, &args).await?,
+        TaskCommand::Files(args) => files::run(program, &args).await?,
         TaskCommand::Wait(args) => {
             let ended = wait(program, &args).await;
             return ended.map_err(|failure| failure.with_exit(Exit::NOT_REMOTE));

@@ -3,6 +3,7 @@
 
 mod bombs;
 mod control;
+mod files;
 mod history;
 mod http;
 mod identity;

@@ -35,6 +35,8 @@ impl OutputCursor {
         match stream {
             Stream::Stdout => self.stdout,
             Stream::Stderr => self.stderr,
+            // Files are read when they are complete, not followed.
+            Stream::Files => 0,
         }
     }
 
@@ -42,6 +44,7 @@ impl OutputCursor {
         match stream {
             Stream::Stdout => self.stdout = to,
             Stream::Stderr => self.stderr = to,
+            Stream::Files => {}
         }
     }
 }
@@ -223,7 +226,7 @@ impl OutputFollower {
 
     /// Reads what is stored of `task` beyond the cursor.
     async fn read(&mut self, task: &Task) -> Result<Option<Follow>> {
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in Stream::STANDARD {
             let offset = self.cursor.of(stream);
             let totals = task.output.of(stream);
             if offset >= totals.arrived() {
