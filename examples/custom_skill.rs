@@ -60,6 +60,9 @@ impl TypedSkill for Median {
         call.progress(Progress::share(0.5, "sorting"));
         numbers.sort_by(f64::total_cmp);
         call.progress(Progress::share(1.0, "sorted"));
+        // Who called finds it with the task: `cortex-cli skill call median … --out-dir DIR`.
+        let lines: String = numbers.iter().map(|number| format!("{number}\n")).collect();
+        call.publish("sorted.txt", lines).await?;
         let middle = numbers.get(numbers.len() / 2).copied();
         middle.ok_or_else(|| SkillError::new("of no numbers, none is in the middle"))
     }
@@ -95,13 +98,17 @@ async fn call_on_a_node(hub: Hub, dir: &Path) -> anyhow::Result<()> {
     tokio::try_join!(async { driver.run(shutdown.clone()).await.context("node") }, async {
         node.wait_online().await?;
         let session = hub.create_session(&who, None, &["lab".to_owned()]).await?;
-        let assistant = TaskAssistant::new(hub, who, session.id);
+        let assistant = TaskAssistant::new(hub.clone(), who.clone(), session.id);
         let spec = TaskSpec::new(Work::Skill {
             name: "median".to_owned(),
             input: json!({"numbers": [3.5, 1.0]}),
             files: vec![InputFile { name: "more.txt".to_owned(), data: "2.25\n".into() }],
         });
         let done = assistant.dispatch_single("lab", spec).await?;
+        let mut sorted = hub.file(&who, done.task.id, "sorted.txt").await?;
+        while let Some(piece) = sorted.next().await? {
+            print!("{}", String::from_utf8_lossy(&piece));
+        }
         print!("{}", String::from_utf8_lossy(&done.stdout));
         if let Some(progress) = &done.task.progress {
             println!("{progress}");

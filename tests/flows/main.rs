@@ -5,6 +5,7 @@
 mod access;
 mod admission;
 mod certificates;
+mod files;
 mod handshakes;
 mod identity;
 mod impersonation;

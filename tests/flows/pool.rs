@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cortex_core::id::SessionId;
+use cortex_core::placement::Objection;
 use cortex_core::task::Outcome;
 use cortex_core::task::State;
 use cortex_core::task::Task;
 use cortex_core::timestamp::Timestamp;
+use cortex_hub_lib::Fitness;
 use cortex_hub_lib::TaskDraft;
 
 use crate::sandbox::RunningNode;
@@ -70,6 +72,15 @@ async fn a_node_gets_no_more_tasks_than_it_has_slots_and_the_rest_waits_on_the_h
     }
     let standing: Vec<_> = queued.iter().map(|one| (one.ahead, one.code)).collect();
     assert_eq!(standing, [(0, "slot"), (1, "slot"), (2, "slot")]);
+    let last = tasks.last().unwrap().id;
+    let why = sandbox.hub.explain_task(&sandbox.who, last).await.unwrap();
+    assert_eq!((why.waiting.as_ref().unwrap().ahead, why.place.is_none()), (2, true));
+    assert_eq!(why.message(), "it waits: all slots of the nodes that could take it are taken");
+    let [lab] = &why.nodes[..] else { panic!("one node is attached: {why:?}") };
+    assert_eq!(lab.objections, [Objection::Full { slots: 2 }]);
+    let first = sandbox.hub.explain_task(&sandbox.who, tasks[0].id).await.unwrap();
+    let placed = "it is on node \"lab\": the task may go to any node of its session";
+    assert_eq!((first.message().as_str(), first.nodes.len()), (placed, 0));
     // A task that names the node waits for its turn like the others.
     let draft = TaskDraft { spec: Gate::task(), node: Some("lab".into()) };
     let key = session.to_string();
@@ -115,10 +126,46 @@ async fn nobody_has_more_tasks_on_nodes_than_the_quota_allows() {
     let last = tasks.last().unwrap();
     let waiting = sandbox.hub.waiting(&sandbox.who, last.id).await.unwrap().unwrap();
     assert_eq!(waiting.code, "quota");
+    let why = sandbox.hub.explain_task(&sandbox.who, last.id).await.unwrap();
+    assert!(why.nodes[0].objections.is_empty(), "{why:?}");
     gate.open();
     finish_all(&sandbox, &tasks).await;
     assert_eq!(gate.most_at_once(), 2);
     node.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_each_node_a_task_that_waits_says_why_it_is_not_there() {
+    let (sandbox, gate) = (Sandbox::start().await, Gate::default());
+    let busy = slotted(&sandbox, "busy", 1, &gate).await;
+    let closed = slotted(&sandbox, "closed", 1, &gate).await;
+    let gone = slotted(&sandbox, "gone", 1, &gate).await;
+    let config = sandbox.invite("other").await;
+    let other = sandbox.start_node(&config, "other", |builder| builder).await;
+    let session = sandbox.session(&[&busy, &closed, &gone, &other]).await;
+    sandbox.hub.drain_node(&sandbox.who, "closed", None).await.unwrap();
+    gone.stop().await;
+    let running = sandbox.submit(session, Gate::task()).await;
+    gate.entered(1).await;
+    let waits = sandbox.submit(session, Gate::task()).await;
+    let why = sandbox.hub.explain_task(&sandbox.who, waits.id).await.unwrap();
+    let words = |fit: &Fitness| {
+        let words: Vec<_> = fit.objections.iter().map(Objection::word).collect();
+        (fit.name.clone(), words.join(" "))
+    };
+    let mut nodes: Vec<_> = why.nodes.iter().map(words).collect();
+    nodes.sort();
+    let expected =
+        [("busy", "full"), ("closed", "cordoned"), ("gone", "offline"), ("other", "skill")];
+    let expected = expected.map(|(name, why)| (name.to_owned(), why.to_owned()));
+    assert_eq!(nodes, expected);
+    assert_eq!(why.nodes[0].name, "busy");
+    gate.open();
+    finish_all(&sandbox, &[running, waits]).await;
+    for node in [busy, closed, other] {
+        node.stop().await;
+    }
     sandbox.stop().await;
 }
 

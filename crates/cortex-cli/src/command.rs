@@ -7,6 +7,7 @@ mod doctor;
 mod event;
 mod exec;
 mod explain;
+mod files;
 mod hub;
 mod invite;
 mod login;

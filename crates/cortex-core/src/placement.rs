@@ -4,6 +4,7 @@
 //! [`plan`] gives the slots of many nodes to many waiting tasks, fair between users.
 
 mod bits;
+mod ground;
 mod index;
 mod judge;
 mod plan;
@@ -11,6 +12,7 @@ mod rank;
 mod room;
 mod turns;
 
+pub use ground::Ground;
 pub use judge::Candidate;
 pub use judge::Objection;
 pub use judge::judge;

@@ -8,6 +8,7 @@ use crate::id::TaskId;
 use crate::receipt;
 use crate::task::Outcome;
 use crate::task::Progress;
+use crate::task::SentFile;
 use crate::task::Stream;
 
 /// The number of the only report of an attempt that ran when its node was killed.
@@ -50,6 +51,8 @@ pub enum News {
         /// The bytes.
         data: Bytes,
     },
+    /// It published a file, whose bytes came before on [`Stream::Files`].
+    File(SentFile),
     /// It told how far it has come.
     Progress(Progress),
     /// It ended; nothing follows.

@@ -17,6 +17,8 @@ use serde::Serialize;
 pub use typed::SkillError;
 pub use typed::TypedSkill;
 
+use crate::error::Error;
+use crate::error::Kind;
 use crate::error::Result;
 use crate::id::SessionId;
 use crate::id::TaskId;
@@ -85,7 +87,7 @@ pub trait Console: Send + Sync + fmt::Debug {
     /// later calls do nothing.
     async fn started(&self, pid: Option<u32>);
 
-    /// Takes output; waits while what was taken before is still on its way.
+    /// Takes output of a standard stream; waits while what was taken before is still on its way.
     async fn write(&self, stream: Stream, data: Bytes);
 
     /// How many bytes of a stream have gone out: less or more than was written where secrets among
@@ -99,6 +101,19 @@ pub trait Console: Send + Sync + fmt::Debug {
     /// nothing where nobody wants to know.
     fn progress(&self, progress: Progress) {
         drop(progress);
+    }
+
+    /// Takes a file for whoever called; waits while what was taken before is still on its way.
+    /// Returns when all of it is taken.
+    ///
+    /// # Errors
+    /// `Invalid`: its name, or a path that leads out of the call's directory. `Exists`: one of that
+    /// name was published. `Exhausted`: there are too many, or they are too large. `Unavailable`:
+    /// nobody takes files here. `Internal`: it cannot be read.
+    async fn publish(&self, name: &str, content: FileContent) -> Result<()> {
+        drop(content);
+        let message = format!("{name:?} cannot be published: nobody takes files here");
+        Err(Error::new(Kind::Unavailable, "publish file", message))
     }
 
     /// A directory of the call's own, with the files that came with it.
@@ -125,6 +140,15 @@ pub trait Console: Send + Sync + fmt::Debug {
 
     /// Resolves when the task is to stop, and says why; at once if it already is.
     async fn stopped(&self) -> StopReason;
+}
+
+/// What is in a file that a skill publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileContent {
+    /// These bytes.
+    Bytes(Bytes),
+    /// What this file has, which lies in the call's directory.
+    Path(PathBuf),
 }
 
 /// A directory of one call, which is there until the call has ended.
@@ -215,6 +239,36 @@ impl Invocation {
     /// `Internal`: it cannot be made or written, as where the disk is full.
     pub async fn workdir(&self) -> Result<Workdir> {
         self.console.workdir().await
+    }
+
+    /// Publishes a file: who called finds it under this name on the hub, with the task, and reads it
+    /// with `cortex-cli task files`. When this returns, the file is on its way, as output is: it is
+    /// there once the hub has all of it.
+    ///
+    /// A name is one part of a path that [every system takes](crate::task::is_portable), used once a
+    /// call. A task publishes [`MAX_PUBLISHED`](crate::task::MAX_PUBLISHED) files at most, of
+    /// [`MAX_PUBLISHED_FILE`](crate::task::MAX_PUBLISHED_FILE) bytes each and
+    /// [`MAX_PUBLISHED_BYTES`](crate::task::MAX_PUBLISHED_BYTES) together. Secrets are not looked for
+    /// in files.
+    ///
+    /// # Errors
+    /// `Invalid`: the name. `Exists`: one of that name was published. `Exhausted`: there are too
+    /// many, or they are too large.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the file is not published; what of it went out counts.
+    pub async fn publish(&self, name: &str, bytes: impl Into<Bytes> + Send) -> Result<()> {
+        self.console.publish(name, FileContent::Bytes(bytes.into())).await
+    }
+
+    /// Publishes a file of the call's [directory](Self::workdir) as [`Self::publish`] does; it is read
+    /// piece by piece. A relative path begins there. Links that lead out of it are not followed.
+    ///
+    /// # Errors
+    /// Those of [`Self::publish`]. `Invalid`: the path leads out of the directory, or to no file.
+    /// `Internal`: it cannot be read.
+    pub async fn publish_file(&self, name: &str, path: impl Into<PathBuf> + Send) -> Result<()> {
+        self.console.publish(name, FileContent::Path(path.into())).await
     }
 
     /// Waits for the next signal that somebody sends to the task; only programs are sent any.

@@ -16,6 +16,7 @@ mod file;
 mod millis;
 mod outcome;
 mod progress;
+mod published;
 mod secret;
 mod signal;
 mod spec;
@@ -40,6 +41,14 @@ pub use file::MAX_FILES;
 pub use outcome::Outcome;
 pub use progress::MAX_PROGRESS_BYTES;
 pub use progress::Progress;
+pub use published::FileFault;
+pub use published::MAX_PUBLISHED;
+pub use published::MAX_PUBLISHED_BYTES;
+pub use published::MAX_PUBLISHED_FILE;
+pub use published::PublishedFile;
+pub use published::SentFile;
+pub use published::check_name;
+pub use published::is_portable;
 pub use secret::MAX_SECRET_BYTES;
 pub use secret::MAX_SECRETS;
 pub use secret::MIN_SECRET_BYTES;
@@ -104,6 +113,9 @@ pub struct Task {
     /// Of these, what earlier attempts put out: where the current one's output begins.
     #[serde(default)]
     pub before: OutputTotals,
+    /// The files that it has published, in the order in which they were complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PublishedFile>,
     /// How far it has come, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -148,6 +160,9 @@ pub enum TransitionError {
         /// How many came before.
         stored: u64,
     },
+    /// A file that cannot be published.
+    #[error("{0}")]
+    File(#[from] FileFault),
     /// Bytes are to be left out that are not stored, or not behind those that are left out.
     #[error("{len} bytes from byte {from} on cannot be left out")]
     Gap {
@@ -181,6 +196,7 @@ impl Task {
             spent: 0,
             output: OutputTotals::default(),
             before: OutputTotals::default(),
+            files: Vec::new(),
             progress: None,
             outcome: None,
             created_at: now,
@@ -211,11 +227,12 @@ impl Task {
                 self.expect_attempt(*attempt)?;
                 self.output.of_mut(*stream).leave_out(*from, *dropped)?;
             }
+            TaskEvent::Published { file } => {
+                self.expect_running(file.attempt, "published")?;
+                file.join(&mut self.files, &self.output, &self.before)?;
+            }
             TaskEvent::Progress { attempt, progress } => {
-                self.expect_attempt(*attempt)?;
-                if !matches!(self.state, State::Running | State::Cancelling) {
-                    return Err(self.misfit("progress"));
-                }
+                self.expect_running(*attempt, "progress")?;
                 self.progress = Some(progress.clone());
             }
             TaskEvent::CancelRequested { .. } => {
@@ -320,10 +337,7 @@ impl Task {
         offset: u64,
         len: u32,
     ) -> Result<(), TransitionError> {
-        self.expect_attempt(attempt)?;
-        if !matches!(self.state, State::Running | State::Cancelling) {
-            return Err(self.misfit("output"));
-        }
+        self.expect_running(attempt, "output")?;
         self.output.of_mut(stream).grow(offset, len)
     }
 
@@ -332,6 +346,14 @@ impl Task {
             return Ok(());
         }
         Err(TransitionError::Attempt { found, current: self.attempt })
+    }
+
+    fn expect_running(&self, attempt: u32, event: &'static str) -> Result<(), TransitionError> {
+        self.expect_attempt(attempt)?;
+        match self.state {
+            State::Running | State::Cancelling => Ok(()),
+            _ => Err(self.misfit(event)),
+        }
     }
 
     fn misfit(&self, event: &'static str) -> TransitionError {

@@ -6,6 +6,7 @@
 
 mod access;
 mod cancel;
+mod files;
 mod grant;
 mod input;
 mod open;
@@ -194,6 +195,10 @@ impl Dispatch {
     fn tell_output(&self, task: TaskId, event: &TaskEvent, data: &Bytes) {
         let TaskEvent::Output { stream, offset, .. } = event else { return };
         self.metrics.output_bytes.inc_by(data.len() as u64);
+        if *stream == Stream::Files {
+            // They are read when they are complete, from the store.
+            return;
+        }
         if let Some(topic) = self.open.topic(task) {
             topic.output(*stream, *offset, data.clone());
         }

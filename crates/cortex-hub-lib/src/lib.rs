@@ -53,6 +53,8 @@ pub use feed::Changes;
 pub use feed::Frame;
 pub use hub::Attached;
 pub use hub::AuditReader;
+pub use hub::Explanation;
+pub use hub::FileReader;
 pub use hub::Fitness;
 pub use hub::Follow;
 pub use hub::Hub;

@@ -14,6 +14,7 @@ mod entry;
 mod events;
 mod extract;
 mod failure;
+mod files;
 mod frames;
 mod grants;
 mod guard;

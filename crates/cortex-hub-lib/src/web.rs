@@ -27,6 +27,7 @@ use cortex_core::ErrorKind;
 
 pub(crate) use cookie::Cookies;
 
+use self::rows::Listed;
 use self::rows::Row;
 use self::rows::rows_of;
 use self::rows::summary_of;
@@ -176,7 +177,8 @@ impl Site {
                 true => None,
                 false => Some(self.hub.accounts().name_of(node.owner).await?),
             };
-            nodes.push((node, owner));
+            let taken = self.hub.open_tasks_on(node.id);
+            nodes.push(Listed { node, owner, taken });
         }
         let invites = self.hub.invites(who).await?;
         Ok(rows_of(&nodes, &invites, clock::now()))

@@ -15,6 +15,7 @@ mod journal;
 mod leftover;
 mod measure;
 mod place;
+mod publish;
 mod redact;
 mod witness;
 mod workdir;

@@ -8,6 +8,7 @@ use clap::Subcommand;
 
 use crate::args::HELP;
 use crate::args::exec::ChoiceArgs;
+use crate::args::task::OutDirArgs;
 use crate::args::value;
 use crate::args::value::Pair;
 
@@ -19,7 +20,7 @@ pub(crate) enum SkillCommand {
     /// Print what a skill takes and returns.
     Show(SkillName),
     /// Call a skill and print the value that it returns.
-    Call(CallArgs),
+    Call(Box<CallArgs>),
 }
 
 /// `skill list`.
@@ -47,6 +48,7 @@ pub(crate) struct SkillName {
 Examples:
   cortex-cli skill call ping host=10.0.0.7 count=3
   cortex-cli skill call count rows=7 --file in.csv
+  cortex-cli skill call plot --file in.csv --out-dir results
   cortex-cli skill call median --on lab-1 --input '[3.5,1,2]'
   cortex-cli skill call report --require 'gpu.memory>=16GiB' --input @job.json
 ",
@@ -67,6 +69,8 @@ pub(crate) struct CallArgs {
     /// A file that comes with the call; may be repeated, 2 MiB together.
     #[arg(long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: OutDirArgs,
     /// The node, by name or id. [default: one that offers the skill]
     #[arg(long, value_name = "NODE", conflicts_with_all = ["first_of", "require", "any"])]
     pub(crate) on: Option<String>,

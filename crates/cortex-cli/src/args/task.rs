@@ -1,5 +1,6 @@
 //! `task …` and `events`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -19,8 +20,12 @@ pub(crate) enum TaskCommand {
     List(ListArgs),
     /// Print everything about one task.
     Show(TaskId),
+    /// Say why a task waits or where it is: of each node, why it can take the task or not.
+    Explain(TaskId),
     /// Print a task's output, byte for byte: stdout to stdout, stderr to stderr.
     Logs(LogsArgs),
+    /// Print the files that a skill has published, or write them into a directory.
+    Files(FilesArgs),
     /// Stay with a task to its end: its output as it comes, its exit code.
     #[command(visible_alias = "attach")]
     Follow(FollowArgs),
@@ -89,6 +94,35 @@ pub(crate) struct LogsArgs {
     /// Begin so far before the end of each stream: lines, e.g. 100, or bytes, e.g. 64KiB.
     #[arg(long, value_name = "N", value_parser = amount::tail, conflicts_with = "since")]
     pub(crate) tail: Option<Tail>,
+}
+
+/// Where files are written.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OutDirArgs {
+    /// Write the files that the task has published into this directory, which is made.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out_dir: Option<PathBuf>,
+    /// Replace files that are there already.
+    #[arg(long, requires = "out_dir")]
+    pub(crate) force: bool,
+}
+
+/// `task files`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    help_template = HELP,
+    before_help = "\
+Examples:
+  cortex-cli task files tsk_01j…
+  cortex-cli task files tsk_01j… --out-dir results
+"
+)]
+pub(crate) struct FilesArgs {
+    /// The task's id, `tsk_…`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) place: OutDirArgs,
 }
 
 /// `task follow`.

@@ -26,6 +26,8 @@ use crate::command::exec::Hold;
 use crate::command::exec::Sink;
 use crate::command::exec::exit_of;
 use crate::command::exec::interruptible;
+use crate::command::files::Target;
+use crate::command::files::fetch;
 use crate::exit::Exit;
 use crate::exit::Failure;
 use crate::exit::Result;
@@ -88,8 +90,9 @@ fn show(program: &Program, skills: &[SkillInfo]) -> Result<()> {
 }
 
 async fn call(program: &Program, args: &CallArgs) -> Result<Exit> {
-    let mut client = program.client()?;
     let remote = |failure: Failure| failure.with_exit(Exit::NOT_REMOTE);
+    let target = Target::of(&args.place)?;
+    let mut client = program.client()?;
     let offers = offers(&mut client, &args.name).await.map_err(remote)?;
     let skill = chosen(&offers, args.on.as_deref());
     let input = match &args.input {
@@ -110,6 +113,7 @@ async fn call(program: &Program, args: &CallArgs) -> Result<Exit> {
         any: args.choice.any,
         ..DispatchRequest::default()
     };
+    let mut files = client.another();
     let route = Route::new("/api/sessions").segment(&args.session).segment("dispatch");
     let key = uuid::Uuid::new_v4().simple().to_string();
     let dispatch = Call::post(route, &request)?.header("idempotency-key", &key);
@@ -125,10 +129,14 @@ async fn call(program: &Program, args: &CallArgs) -> Result<Exit> {
     let exit = exit_of(&ended, *count.borrow() > 0);
     let mut sink = sink.into_inner();
     sink.finish()?;
+    let task = ended.id.clone();
     match program.output.format() {
         Format::Table | Format::Name => print_value(&ended)?,
         Format::Json => program.output.document(&sink.complete(0, ended))?,
         Format::Jsonl => {}
+    }
+    if let Some(target) = target {
+        fetch(program, &mut files, &task, &target).await.map_err(remote)?;
     }
     Ok(exit)
 }

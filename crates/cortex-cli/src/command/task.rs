@@ -1,4 +1,4 @@
-//! `task list`, `show`, `logs`, `follow`, `wait`, `cancel` and `signal`.
+//! `task list`, `show`, `explain`, `logs`, `files`, `follow`, `wait`, `cancel` and `signal`.
 
 mod follow;
 
@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use cortex_core::ErrorKind;
 use cortex_proto::json::CancelBody;
+use cortex_proto::json::ExplanationInfo;
 use cortex_proto::json::GapEvent;
 use cortex_proto::json::GapInfo;
 use cortex_proto::json::Page;
@@ -34,6 +35,7 @@ use crate::client::output::OutputReader;
 use crate::client::retry;
 use crate::client::retry::Retry;
 use crate::command::exec;
+use crate::command::files;
 use crate::exit::Exit;
 use crate::exit::Failure;
 use crate::exit::Result;
@@ -56,7 +58,9 @@ pub(crate) async fn run(program: &Program, command: TaskCommand) -> Result<Exit>
             let task: TaskInfo = program.client()?.get(route(&args.id)).await?;
             program.output.item(&task)?;
         }
+        TaskCommand::Explain(args) => explain(program, &args.id).await?,
         TaskCommand::Logs(args) => logs(program, &args).await?,
+        TaskCommand::Files(args) => files::run(program, &args).await?,
         TaskCommand::Wait(args) => {
             let ended = wait(program, &args).await;
             return ended.map_err(|failure| failure.with_exit(Exit::NOT_REMOTE));
@@ -83,6 +87,18 @@ pub(crate) async fn run(program: &Program, command: TaskCommand) -> Result<Exit>
 
 fn route(id: &str) -> Route {
     Route::new("/api/tasks").segment(id)
+}
+
+/// What it waits for or where it is, and while it waits, the nodes.
+async fn explain(program: &Program, id: &str) -> Result<()> {
+    let route = route(id).segment("explain");
+    let explanation: ExplanationInfo = program.client()?.get(route).await?;
+    program.output.item(&explanation)?;
+    if program.output.format() == Format::Table && !explanation.nodes.is_empty() {
+        output::write_stdout(b"\n")?;
+        program.output.rows(&explanation.nodes)?;
+    }
+    Ok(())
 }
 
 async fn list(program: &Program, args: &ListArgs) -> Result<()> {

@@ -5,6 +5,7 @@ mod bombs;
 mod browser;
 mod control;
 mod crowd;
+mod files;
 mod floods;
 mod footing;
 mod history;

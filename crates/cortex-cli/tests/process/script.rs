@@ -45,6 +45,7 @@ impl Script {
         let Self { key, lines, .. } = self;
         let word = match stream {
             Stream::Stdout => "",
+            Stream::Files => return Vec::new(),
             Stream::Stderr if *lines > FEW => return Vec::new(),
             Stream::Stderr => "error ",
         };

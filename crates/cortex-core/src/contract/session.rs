@@ -3,6 +3,7 @@
 //! Each case is a function of its own and expects a store in which nothing is stored.
 
 pub mod append;
+pub mod files;
 pub mod kinds;
 pub mod lists;
 pub mod log;
@@ -65,6 +66,9 @@ pub async fn session_store(make: impl AsyncFn() -> Arc<dyn SessionStore>) {
     output::both_ends_are_kept_of_what_is_cut(&*make().await).await;
     output::data_has_the_length_that_its_event_says(&*make().await).await;
     output::where_nothing_is_stored_a_part_is_empty(&*make().await).await;
+
+    files::files_come_back_as_they_were_published(&*make().await).await;
+    files::a_file_that_does_not_fit_is_refused(&*make().await).await;
 
     races::of_writers_from_one_point_one_wins(&*make().await).await;
     races::writers_from_anywhere_all_win(&*make().await).await;

@@ -196,7 +196,7 @@ fn keep_output(output: &mut HashMap<(TaskId, Stream), Vec<Chunk>>, what: &Happen
 
 /// Lets go of chunks of which nothing is to be read any more.
 fn forget_output(output: &mut HashMap<(TaskId, Stream), Vec<Chunk>>, task: &Task) {
-    for stream in Stream::ALL {
+    for stream in Stream::STANDARD {
         let Some(gap) = task.output.of(stream).gap() else { continue };
         let Some(chunks) = output.get_mut(&(task.id, stream)) else { continue };
         chunks.retain(|chunk| {

@@ -51,6 +51,8 @@ pub enum Objection {
     Offline,
     /// It takes no new tasks.
     Cordoned,
+    /// It did not claim what it was offered, and is asked again after a while.
+    Silent,
     /// All of its slots are taken.
     Full {
         /// How many it has.
@@ -91,6 +93,7 @@ impl Objection {
             Objection::Skill(_) => "skill",
             Objection::Offline => "offline",
             Objection::Cordoned => "cordoned",
+            Objection::Silent => "silent",
             Objection::Full { .. } => "full",
         }
     }
@@ -104,7 +107,7 @@ impl Objection {
             Objection::Labels(_) | Objection::Unmet(_) | Objection::Skill(_) => 3,
             Objection::Offline => 2,
             Objection::Cordoned => 1,
-            Objection::Full { .. } => 0,
+            Objection::Silent | Objection::Full { .. } => 0,
         }
     }
 }
@@ -120,6 +123,9 @@ impl fmt::Display for Objection {
             Objection::Skill(name) => write!(f, "it has no skill \"{name}\""),
             Objection::Offline => f.write_str("it is offline"),
             Objection::Cordoned => f.write_str("it is cordoned"),
+            Objection::Silent => {
+                f.write_str("it did not claim what it was offered, and is asked again soon")
+            }
             Objection::Full { slots } => write!(f, "its slots are taken, all {slots}"),
         }
     }

@@ -69,6 +69,7 @@ impl From<TransitionError> for Error {
             TransitionError::Ended(_) => "task_ended",
             TransitionError::Attempt { .. } => "attempt_fenced",
             TransitionError::State { .. } => "task_state",
+            TransitionError::File(_) => "file_refused",
             TransitionError::Offset { .. } | TransitionError::Gap { .. } => "output_offset",
         };
         Error::new(Kind::Conflict, "append to session", error.to_string()).with_code(code)

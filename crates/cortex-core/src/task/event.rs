@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::Progress;
+use super::PublishedFile;
 use super::Stream;
 use super::TaskSpec;
 use crate::id::NodeId;
@@ -75,6 +76,11 @@ pub enum TaskEvent {
         from: u64,
         /// How many bytes.
         dropped: u64,
+    },
+    /// A file of it is complete: its bytes came before, and have the digest that it states.
+    Published {
+        /// The file, with its attempt.
+        file: PublishedFile,
     },
     /// It told how far it has come.
     Progress {

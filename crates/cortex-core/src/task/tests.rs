@@ -45,6 +45,16 @@ fn any_event() -> impl Strategy<Value = TaskEvent> {
             offset,
             len
         }),
+        (attempt.clone(), 0u64..4, 0u32..4).prop_map(|(attempt, offset, len)| TaskEvent::Output {
+            attempt,
+            stream: Stream::Files,
+            offset,
+            len
+        }),
+        (attempt.clone(), 0u64..4, 0u64..4).prop_map(|(attempt, offset, size)| {
+            let (name, digest) = (format!("{offset}"), crate::digest::Digest::of(b""));
+            TaskEvent::Published { file: PublishedFile { name, attempt, offset, size, digest } }
+        }),
         attempt.clone().prop_map(|attempt| TaskEvent::Progress {
             attempt,
             progress: Progress::new(1, Some(2), "half"),
@@ -76,6 +86,8 @@ proptest! {
                     }
                     retries += u8::from(matches!(event, TaskEvent::Retried { .. }));
                     prop_assert!(task.output.stdout.arrived() >= before.output.stdout.arrived());
+                    let stored = task.output.files.arrived();
+                    prop_assert!(task.files.iter().all(|file| file.end() <= stored));
                     ends += u32::from(task.state.is_end());
                 }
                 Err(_) => prop_assert_eq!(&task, &before),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::TransitionError;
 
-/// One of a process's two output streams.
+/// One of the streams that a task puts out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
@@ -13,11 +13,13 @@ pub enum Stream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// The bytes of files that a skill publishes, one file after the other.
+    Files,
 }
 
 impl Stream {
-    /// Both, in their order.
-    pub const ALL: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+    /// The two of a process, in their order: what people read, and what the cap is for.
+    pub const STANDARD: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 }
 
 /// Bytes a task has put out so far, by stream.
@@ -27,6 +29,9 @@ pub struct OutputTotals {
     pub stdout: StreamTotals,
     /// Standard error.
     pub stderr: StreamTotals,
+    /// Files.
+    #[serde(default, skip_serializing_if = "StreamTotals::is_empty")]
+    pub files: StreamTotals,
 }
 
 /// Bytes of one output stream: its first ones and its last ones are stored. What lies between them
@@ -61,6 +66,10 @@ impl Gap {
 }
 
 impl StreamTotals {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Bytes that arrived: where the next ones begin.
     #[must_use]
     pub fn arrived(&self) -> u64 {
@@ -141,16 +150,17 @@ impl OutputTotals {
         match stream {
             Stream::Stdout => self.stdout,
             Stream::Stderr => self.stderr,
+            Stream::Files => self.files,
         }
     }
 
-    /// Stored bytes of both streams.
+    /// Stored bytes of both standard streams.
     #[must_use]
     pub fn stored(&self) -> u64 {
         self.stdout.stored + self.stderr.stored
     }
 
-    /// Bytes of both streams that are left out.
+    /// Bytes of both standard streams that are left out.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.stdout.dropped.saturating_add(self.stderr.dropped)
@@ -160,6 +170,7 @@ impl OutputTotals {
         match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
+            Stream::Files => &mut self.files,
         }
     }
 }

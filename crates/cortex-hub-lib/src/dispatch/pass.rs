@@ -124,7 +124,7 @@ impl Dispatch {
     }
 
     /// Somebody for whom a task waits, as they stand now.
-    pub(super) async fn user_of(&self, user: UserId) -> Result<Principal> {
+    pub(crate) async fn user_of(&self, user: UserId) -> Result<Principal> {
         if let Some(known) = self.pool.user(user) {
             return Ok(known);
         }

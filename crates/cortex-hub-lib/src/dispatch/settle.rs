@@ -18,6 +18,8 @@ use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::session::Happening;
 use cortex_core::task::Excess;
+use cortex_core::task::FileFault;
+use cortex_core::task::MAX_PUBLISHED_BYTES;
 use cortex_core::task::Outcome;
 use cortex_core::task::OutputCap;
 use cortex_core::task::State;
@@ -28,6 +30,7 @@ use cortex_core::task::TransitionError;
 use cortex_core::timestamp::Timestamp;
 
 use super::Dispatch;
+use super::files::parts;
 use crate::clock;
 use crate::feed::MOST_AHEAD;
 use crate::link::Link;
@@ -113,6 +116,18 @@ impl Decision {
         let attempt = task.attempt;
         match news {
             News::Started { pid } => self.push(task, TaskEvent::Started { attempt, pid }, now),
+            News::File(file) => {
+                let file = file.of_attempt(attempt, &task.before);
+                if task.files.contains(&file) {
+                    self.repeated += 1;
+                    return Ok(());
+                }
+                let event = TaskEvent::Published { file };
+                if let Err(TransitionError::File(fault)) = task.clone().apply(&event, now) {
+                    return Err(format!("{}: {fault}", task.id));
+                }
+                self.push(task, event, now);
+            }
             News::Progress(progress) => {
                 self.push(task, TaskEvent::Progress { attempt, progress }, now);
             }
@@ -150,6 +165,10 @@ impl Decision {
             return Ok(());
         }
         let fresh = data.slice(known..);
+        let all = (arrived - task.before.of(stream).arrived()).saturating_add(fresh.len() as u64);
+        if stream == Stream::Files && all > MAX_PUBLISHED_BYTES {
+            return Err(format!("{}: {}", task.id, FileFault::Bytes));
+        }
         let len = u32::try_from(fresh.len()).unwrap_or(u32::MAX);
         let event = TaskEvent::Output { attempt: task.attempt, stream, offset: arrived, len };
         self.push_with(task, event, fresh, now);
@@ -163,7 +182,7 @@ impl Decision {
         }
         // A task of a hub that did not write the cap down has the hub's own.
         let cap = task.spec.output_cap.unwrap_or(cap);
-        for stream in Stream::ALL {
+        for stream in Stream::STANDARD {
             let Some(Excess { from, len }) = cap.excess(&task.output, stream) else { continue };
             let attempt = task.attempt;
             self.push(task, TaskEvent::Truncated { attempt, stream, from, dropped: len }, now);
@@ -260,7 +279,11 @@ impl Dispatch {
             let Some(topic) = self.open.topic(report.task) else { continue };
             let task = topic.task();
             let is_current = task.node == Some(node) && task.attempt == report.attempt;
-            if is_current && task.spec.terminal().is_some() && self.is_kept(&task, data) {
+            if is_current
+                && *stream != Stream::Files
+                && task.spec.terminal().is_some()
+                && self.is_kept(&task, data)
+            {
                 is_news |= topic.show(*stream, *offset, data);
             }
         }
@@ -294,11 +317,31 @@ impl Dispatch {
         reports: Vec<Report>,
     ) -> Result<Vec<Ack>, String> {
         verify(link, &reports).await?;
+        let (mut acks, mut unstored) = (Vec::new(), Vec::new());
+        for mut part in parts(reports) {
+            // What follows something that could not be stored comes again behind it.
+            part.retain(|report| !unstored.contains(&report.task));
+            if let Some(file) = part.first()
+                && !self.is_whole(link.node().id, file).await?
+            {
+                unstored.push(file.task);
+                part.retain(|report| !unstored.contains(&report.task));
+            }
+            acks.extend(self.settle_part(link, part, &mut unstored).await?);
+        }
+        Ok(acks)
+    }
+
+    async fn settle_part(
+        &self,
+        link: &Link,
+        reports: Vec<Report>,
+        unstored: &mut Vec<TaskId>,
+    ) -> Result<Vec<Ack>, String> {
         let (node, hub) = (link.node().id, self.hub);
         let find = |task| self.open.task(task);
         let decision = decide((hub, node), reports, find, self.limits.output_cap(), clock::now());
         self.metrics.reports_repeated.inc_by(decision.repeated);
-        let mut unstored = Vec::new();
         for (session, what) in decision.append {
             if let Err(failed) = self.append_or_split(session, what).await {
                 unstored.extend(failed);

@@ -1,8 +1,11 @@
 //! Where a queued task stands, for whoever asks.
 
 use std::fmt;
+use std::time::Instant;
 
 use cortex_core::Result;
+use cortex_core::id::NodeId;
+use cortex_core::id::TaskId;
 use cortex_core::task::State;
 use cortex_core::task::Task;
 
@@ -48,6 +51,16 @@ impl fmt::Display for Cause {
 }
 
 impl Dispatch {
+    /// The node of which a slot is kept for a task that waits.
+    pub(crate) fn kept_for(&self, task: TaskId) -> Option<NodeId> {
+        self.open.queue(|queue| queue.seat_of(task)).map(|(seat, _)| seat.node)
+    }
+
+    /// The nodes that did not claim what they were offered, and are offered nothing for a while.
+    pub(crate) fn silent_nodes(&self) -> Vec<NodeId> {
+        self.pool.deaf(Instant::now())
+    }
+
     /// How many tasks of its user go before a queued task, and what it waits for.
     pub(crate) async fn standing(&self, task: &Task) -> Result<Option<(usize, Cause)>> {
         let standing = self.open.queue(|queue| queue.standing(task.id));

@@ -85,7 +85,8 @@ mod tests {
 
     fn stored(stdout: u64, stderr: u64) -> OutputTotals {
         let totals = |stored| StreamTotals { stored, ..StreamTotals::default() };
-        OutputTotals { stdout: totals(stdout), stderr: totals(stderr) }
+        let (stdout, stderr) = (totals(stdout), totals(stderr));
+        OutputTotals { stdout, stderr, ..OutputTotals::default() }
     }
 
     fn out(live: &mut Live, stored: &OutputTotals, offset: u64, data: &'static str) -> bool {

@@ -36,6 +36,8 @@ impl OutputCursor {
         match stream {
             Stream::Stdout => self.stdout,
             Stream::Stderr => self.stderr,
+            // Files are read when they are complete, not followed.
+            Stream::Files => 0,
         }
     }
 
@@ -43,6 +45,7 @@ impl OutputCursor {
         match stream {
             Stream::Stdout => self.stdout = to,
             Stream::Stderr => self.stderr = to,
+            Stream::Files => {}
         }
     }
 }
@@ -115,7 +118,7 @@ impl Hub {
         from: OutputCursor,
     ) -> Result<OutputFollower> {
         let tail = self.tail(who, id).await?;
-        let streams = &Stream::ALL;
+        let streams = &Stream::STANDARD;
         Ok(OutputFollower { tail, cursor: from, progress: None, streams, is_finished: false })
     }
 
@@ -207,12 +210,13 @@ impl Tail {
 }
 
 impl OutputFollower {
-    /// Reads one stream only.
+    /// Reads one of the two standard streams only; of files nothing is followed.
     #[must_use]
     pub fn only(mut self, stream: Stream) -> Self {
         self.streams = match stream {
             Stream::Stdout => &[Stream::Stdout],
             Stream::Stderr => &[Stream::Stderr],
+            Stream::Files => &[],
         };
         self
     }

@@ -44,6 +44,8 @@ pub(crate) struct Mesh {
     pub(crate) memory: Option<u64>,
     /// Nodes by status.
     pub(crate) nodes: NodeCounts,
+    /// Slots of the nodes that are online.
+    pub(crate) slots: SlotCounts,
     /// Tasks that have not ended.
     pub(crate) tasks: TaskCounts,
     /// What happened in the last ten seconds and the last minute.
@@ -61,6 +63,8 @@ pub(crate) struct Row {
     pub(crate) status: Status,
     /// Tasks that the hub has on it.
     pub(crate) tasks: u32,
+    /// How many of its slots are taken, or kept for a task on its way.
+    pub(crate) taken: u32,
 }
 
 /// How many nodes there are.
@@ -72,6 +76,14 @@ pub(crate) struct NodeCounts {
     pub(crate) pending: u32,
     pub(crate) revoked: u32,
     pub(crate) cordoned: u32,
+}
+
+/// How many slots there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SlotCounts {
+    pub(crate) total: u64,
+    /// Taken, or kept for a task on its way.
+    pub(crate) taken: u64,
 }
 
 /// How many tasks have not ended.
@@ -179,13 +191,18 @@ impl Hub {
             None => self.look().await?,
         };
         let now = clock::now();
-        let mut nodes = NodeCounts::default();
+        let (mut nodes, mut slots) = (NodeCounts::default(), SlotCounts::default());
         let mut rows = Vec::new();
         for node in look.nodes.iter().filter(|node| who.hold_of(node).is_some()) {
             let status = node.status(now);
             nodes.add(node, status);
             let tasks = look.by_node.get(&node.id).copied().unwrap_or(0);
-            rows.push(Row { node: Arc::clone(node), status, tasks });
+            let taken = self.inner.dispatch.load_of(node.id);
+            if status == Status::Online {
+                slots.total += u64::from(node.slots());
+                slots.taken += u64::from(taken);
+            }
+            rows.push(Row { node: Arc::clone(node), status, tasks, taken });
         }
         sort(&mut rows, order);
         rows.truncate(limit);
@@ -199,6 +216,7 @@ impl Hub {
             uptime: self.inner.looks.born.elapsed(),
             memory: own_memory(),
             nodes,
+            slots,
             tasks,
             beats: SPANS.map(|span| self.inner.dispatch.beats(of, span, now)),
             rows,

@@ -4,6 +4,7 @@ use cortex_core::Result;
 use cortex_core::account::Principal;
 use cortex_core::account::Scope;
 use cortex_core::id::TaskId;
+use cortex_core::task::Task;
 
 use super::Hub;
 
@@ -40,15 +41,22 @@ impl Hub {
         PoolState { queued: self.inner.dispatch.queued(), slots, taken }
     }
 
+    /// What a task waits for that its reader may see.
+    pub(super) async fn waiting_of(&self, task: &Task) -> Result<Option<Waiting>> {
+        let standing = self.inner.dispatch.standing(task).await?;
+        Ok(standing.map(|(ahead, cause)| Waiting {
+            ahead,
+            code: cause.code(),
+            message: cause.to_string(),
+        }))
+    }
+
     /// Says what a task waits for; nothing where it is not queued.
     ///
     /// # Errors
     /// `NotFound`: no such task, or none that `who` may see.
     pub async fn waiting(&self, who: &Principal, id: TaskId) -> Result<Option<Waiting>> {
         let task = self.find_task(who, id, Scope::Read).await?;
-        let Some((ahead, cause)) = self.inner.dispatch.standing(&task).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Waiting { ahead, code: cause.code(), message: cause.to_string() }))
+        self.waiting_of(&task).await
     }
 }

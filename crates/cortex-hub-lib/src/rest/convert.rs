@@ -11,9 +11,11 @@ use cortex_core::session::Session;
 use cortex_core::session::SessionStatus;
 use cortex_core::task::Gap;
 use cortex_core::task::Progress;
+use cortex_core::task::PublishedFile;
 use cortex_core::task::Task;
 use cortex_core::task::Work;
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::FileInfo;
 use cortex_proto::json::GapInfo;
 use cortex_proto::json::HealthInfo;
 use cortex_proto::json::InviteInfo;
@@ -151,6 +153,11 @@ pub(super) fn task_info(task: &Task) -> TaskInfo {
         started_at: text_of(task.started_at),
         ended_at: text_of(task.ended_at),
     }
+}
+
+/// A file that a task has published.
+pub(super) fn file_info(file: &PublishedFile) -> FileInfo {
+    FileInfo { name: file.name.clone(), size: file.size, sha256: file.digest.to_string() }
 }
 
 /// How far a task has come.

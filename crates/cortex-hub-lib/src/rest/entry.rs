@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::convert::command_of;
+use super::convert::file_info;
 use super::convert::progress_info;
 use super::sse;
 use crate::feed::Frame;
@@ -48,6 +49,7 @@ pub(super) fn stream_word(stream: Stream) -> &'static str {
     match stream {
         Stream::Stdout => "stdout",
         Stream::Stderr => "stderr",
+        Stream::Files => "files",
     }
 }
 
@@ -68,6 +70,14 @@ fn task_event(event: &TaskEvent, bytes: &[u8]) -> (&'static str, Value) {
         }
         TaskEvent::Started { attempt, pid } => {
             ("task.started", json!({"attempt": attempt, "pid": pid}))
+        }
+        TaskEvent::Output { attempt, stream: Stream::Files, len, .. } => {
+            ("task.file_bytes", json!({"attempt": attempt, "len": len}))
+        }
+        TaskEvent::Published { file } => {
+            let mut value = json!(file_info(file));
+            value["attempt"] = file.attempt.into();
+            ("task.file", value)
         }
         TaskEvent::Output { attempt, stream, offset, len } => {
             let mut value = json!({

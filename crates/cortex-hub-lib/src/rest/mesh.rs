@@ -9,6 +9,7 @@ use cortex_proto::json::MeshInfo;
 use cortex_proto::json::MeshNode;
 use cortex_proto::json::MeshNodes;
 use cortex_proto::json::MeshRates;
+use cortex_proto::json::MeshSlots;
 use cortex_proto::json::MeshTasks;
 use cortex_proto::json::RateInfo;
 use serde::Deserialize;
@@ -36,8 +37,8 @@ pub(super) struct View {
     limit: Option<usize>,
 }
 
-/// Shows the mesh at a glance: the caller's nodes with their load, their tasks by state, how many
-/// begin and end a second, and how the hub is. An admin sees everybody's.
+/// Shows the mesh at a glance: the caller's nodes with their slots and load, their tasks by state,
+/// those that wait among them, how many begin and end a second, and how the hub is. An admin sees everybody's.
 ///
 /// It may be asked for every second: the hub looks through its nodes once a second, whoever asks.
 #[utoipa::path(
@@ -80,6 +81,8 @@ fn mesh_info(mesh: &Mesh, version: &str) -> MeshInfo {
             cordoned: row.node.cordoned,
             version: row.node.version.clone(),
             tasks: row.tasks,
+            slots: row.node.slots(),
+            slots_taken: row.taken,
             cpu_percent: health.map(|health| health.cpu_percent),
             load_one: health.map(|health| health.load_one),
             memory_used: health.map(|health| health.memory_used),
@@ -102,6 +105,7 @@ fn mesh_info(mesh: &Mesh, version: &str) -> MeshInfo {
             revoked: mesh.nodes.revoked,
             cordoned: mesh.nodes.cordoned,
         },
+        slots: MeshSlots { total: mesh.slots.total, taken: mesh.slots.taken },
         tasks: MeshTasks {
             queued: mesh.tasks.queued,
             assigned: mesh.tasks.assigned,

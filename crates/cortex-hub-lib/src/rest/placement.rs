@@ -12,11 +12,13 @@ use cortex_core::task::FirstOf;
 use cortex_core::task::Otherwise;
 use cortex_core::task::Target;
 use cortex_proto::json::DispatchRequest;
+use cortex_proto::json::ExplanationInfo;
 use cortex_proto::json::FitInfo;
 use cortex_proto::json::Page;
 use cortex_proto::json::ReasonInfo;
 
 use super::Api;
+use super::delivery::wait_info;
 use super::dispatch::draft_of;
 use super::extract::Body;
 use super::extract::InPath;
@@ -24,6 +26,7 @@ use super::failure::Answer;
 use super::failure::Failure;
 use super::guard::Caller;
 use super::nodes::read_selector;
+use super::tasks::read_id;
 use crate::hub::Fitness;
 
 /// Says of each node of a session whether it could take a task now, and why not.
@@ -47,6 +50,32 @@ pub(super) async fn explain(
     draft.spec.target = aim.resolve(&api, &caller, Scope::Read).await?;
     let fitness = api.hub.explain(&caller, &session, draft).await?;
     Ok(Json(Page { items: fitness.iter().map(fit_info).collect(), next_cursor: None }))
+}
+
+/// Says why a task is where it is.
+///
+/// Of a task that waits: what it waits for, how many of its user's go before it, and of each node
+/// that it could mean whether it could take the task now, and why not. Of another: what let it be on
+/// its node.
+#[utoipa::path(
+    get, path = "/api/tasks/{id}/explain", operation_id = "explain_placement", tag = "tasks",
+    params(("id" = String, Path, description = "`tsk_…`")),
+    responses((status = 200, description = "Why it is where it is", body = ExplanationInfo))
+)]
+pub(super) async fn explain_task(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+) -> Answer<Json<ExplanationInfo>> {
+    let explanation = api.hub.explain_task(&caller, read_id(&id)?).await?;
+    Ok(Json(ExplanationInfo {
+        task: explanation.task.id.to_string(),
+        state: explanation.task.state.word().to_owned(),
+        message: explanation.message(),
+        node: explanation.place.as_ref().map(|(node, ..)| node.to_string()),
+        nodes: explanation.nodes.iter().map(fit_info).collect(),
+        waiting: explanation.waiting.map(wait_info),
+    }))
 }
 
 /// Where a request wants its task to run, with nodes still by name.
@@ -114,6 +143,7 @@ fn fit_info(fitness: &Fitness) -> FitInfo {
         name: fitness.name.clone(),
         fits: fitness.objections.is_empty(),
         reasons: fitness.objections.iter().map(reason_info).collect(),
+        kept: fitness.kept,
     }
 }
 

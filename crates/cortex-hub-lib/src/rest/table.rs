@@ -15,6 +15,7 @@ use super::dispatch;
 use super::docs;
 use super::enrolment;
 use super::events;
+use super::files;
 use super::grants;
 use super::guard::Rule;
 use super::guard::enforce;
@@ -111,7 +112,10 @@ pub(super) fn table() -> Vec<Route> {
         row(read, routes!(skills::get)),
         row(read, routes!(tasks::list)),
         row(read, routes!(tasks::get)),
+        row(read, routes!(placement::explain_task)),
         row(read, routes!(output::read)),
+        row(read, routes!(files::list)),
+        row(read, routes!(files::read)),
         deed(exec, &[Action::TaskCancel], routes!(tasks::cancel)),
         deed(exec, &[Action::TaskInput], routes!(input::put)),
         deed(exec, &[Action::TaskSignal], routes!(signal::send)),

@@ -6,6 +6,7 @@ mod control;
 mod copies;
 mod description;
 mod enrolment;
+mod files;
 mod grants;
 mod guard;
 mod login;

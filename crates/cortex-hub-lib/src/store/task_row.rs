@@ -8,6 +8,7 @@ use cortex_core::id::TaskId;
 use cortex_core::task::Outcome;
 use cortex_core::task::OutputTotals;
 use cortex_core::task::Progress;
+use cortex_core::task::PublishedFile;
 use cortex_core::task::SealedSecrets;
 use cortex_core::task::Task;
 use cortex_core::task::TaskSpec;
@@ -42,6 +43,8 @@ struct Life {
     spent: u8,
     #[serde(default, skip_serializing_if = "is_nothing")]
     before: OutputTotals,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<PublishedFile>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +72,7 @@ pub(super) fn life(task: &Task) -> Vec<u8> {
         output: task.output,
         spent: task.spent,
         before: task.before,
+        files: task.files.clone(),
         progress: task.progress.clone(),
         outcome: task.outcome.clone(),
         started_at: column::millis(task.started_at),
@@ -149,6 +153,7 @@ fn to_task(row: &task::Model, spec: &[u8]) -> Result<Task> {
         output: life.output,
         spent: life.spent,
         before: life.before,
+        files: life.files,
         progress: life.progress,
         outcome: life.outcome,
         created_at: cortex_core::timestamp::Timestamp::from_millis(row.created_at),

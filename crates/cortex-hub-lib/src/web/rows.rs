@@ -9,6 +9,16 @@ use cortex_core::node::Status;
 use cortex_core::node::Suspicion;
 use cortex_core::timestamp::Timestamp;
 
+/// A node as it is listed.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) node: Node,
+    /// Its owner's name, where it is not the reader's own.
+    pub(super) owner: Option<String>,
+    /// How many of its slots are taken.
+    pub(super) taken: u32,
+}
+
 /// One row: a node, or an invite that waits for its node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
@@ -19,6 +29,8 @@ pub(super) struct Row {
     pub(super) word: String,
     /// The class of the dot.
     pub(super) class: &'static str,
+    /// Slots taken, and slots in all, where it is there.
+    pub(super) slots: String,
     pub(super) labels: Vec<String>,
     pub(super) system: String,
     pub(super) version: String,
@@ -37,16 +49,11 @@ pub(super) struct Moment {
     pub(super) relative: String,
 }
 
-/// The rows of nodes, then of invites that nobody used yet. A node comes with its owner's name where
-/// it is not the reader's own.
-pub(super) fn rows_of(
-    nodes: &[(Node, Option<String>)],
-    invites: &[Invite],
-    now: Timestamp,
-) -> Vec<Row> {
+/// The rows of nodes, then of invites that nobody used yet.
+pub(super) fn rows_of(nodes: &[Listed], invites: &[Invite], now: Timestamp) -> Vec<Row> {
     let is_open = |invite: &&Invite| invite.fate == Fate::Open && now < invite.expires_at;
     let waiting = invites.iter().filter(is_open).map(|invite| of_invite(invite, now));
-    let nodes = nodes.iter().map(|(node, owner)| of_node(node, owner.as_deref(), now));
+    let nodes = nodes.iter().map(|listed| of_node(listed, now));
     nodes.chain(waiting).collect()
 }
 
@@ -56,7 +63,8 @@ pub(super) fn summary_of(rows: &[Row]) -> String {
     format!("{online} of {} online", rows.len())
 }
 
-fn of_node(node: &Node, owner: Option<&str>, now: Timestamp) -> Row {
+fn of_node(listed: &Listed, now: Timestamp) -> Row {
+    let Listed { node, owner, taken } = listed;
     let status = node.status(now);
     let mut word = status.word().to_owned();
     if node.cordoned {
@@ -75,10 +83,14 @@ fn of_node(node: &Node, owner: Option<&str>, now: Timestamp) -> Row {
     labels.sort_unstable();
     Row {
         name: node.name.clone(),
-        owner: owner.map(ToOwned::to_owned),
+        owner: owner.clone(),
         sign: status.sign(),
         word,
         class: class_of(status),
+        slots: match status {
+            Status::Online => format!("{taken}/{}", node.slots()),
+            _ => String::new(),
+        },
         labels,
         system: stated.map(system_of).unwrap_or_default(),
         version: node.version.clone(),
@@ -99,6 +111,7 @@ fn of_invite(invite: &Invite, now: Timestamp) -> Row {
         sign: Status::Pending.sign(),
         word: format!("invited, {left} left"),
         class: class_of(Status::Pending),
+        slots: String::new(),
         labels: invite.labels.iter().map(|(key, value)| label(key, value)).collect(),
         system: String::new(),
         version: String::new(),
@@ -158,8 +171,8 @@ mod tests {
 
     use super::*;
 
-    fn node(presence: Presence) -> Node {
-        Node {
+    fn listed(presence: Presence, owner: Option<&str>) -> Listed {
+        let node = Node {
             id: NodeId::from_bytes([1; 16]),
             name: "lab".into(),
             owner: UserId::from_bytes([2; 16]),
@@ -175,7 +188,8 @@ mod tests {
             version: "0.1.0".into(),
             enrolled_at: Timestamp::from_millis(0),
             presence,
-        }
+        };
+        Listed { node, owner: owner.map(ToOwned::to_owned), taken: 3 }
     }
 
     #[test]
@@ -188,12 +202,14 @@ mod tests {
             version: String::new(),
         };
         presence.apply(&opened, start).unwrap();
-        let online = of_node(&node(presence.clone()), None, start + Duration::from_secs(5));
+        let online = of_node(&listed(presence.clone(), None), start + Duration::from_secs(5));
         assert_eq!((online.sign, online.word.as_str()), ('●', "online, cordoned"));
         assert_eq!(online.labels, ["gpu", "zone=a"]);
         assert_eq!(online.last_seen.unwrap().relative, "now");
         let later = start + Duration::from_secs(90_061);
-        let offline = of_node(&node(presence), Some("ada"), later);
+        let offline = of_node(&listed(presence, Some("ada")), later);
+        let all = cortex_core::node::UNSTATED_SLOTS;
+        assert_eq!((online.slots, offline.slots.as_str()), (format!("3/{all}"), ""));
         assert_eq!((online.owner, offline.owner.as_deref()), (None, Some("ada")));
         assert_eq!((offline.sign, offline.class), ('■', "offline"));
         assert_eq!(offline.last_seen.unwrap().relative, "1 d 1 h");
@@ -213,7 +229,7 @@ mod tests {
             fate: Fate::Open,
         };
         let rows =
-            rows_of(&[(node(Presence::default()), None)], std::slice::from_ref(&invite), now);
+            rows_of(&[listed(Presence::default(), None)], std::slice::from_ref(&invite), now);
         assert_eq!(rows[1].word, "invited, 10 min left");
         assert_eq!(summary_of(&rows), "0 of 2 online");
         invite.fate = Fate::Withdrawn { at: now };

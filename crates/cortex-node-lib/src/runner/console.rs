@@ -18,6 +18,7 @@ use cortex_core::Result;
 use cortex_core::receipt::Output;
 use cortex_core::skill;
 use cortex_core::skill::Console;
+use cortex_core::skill::FileContent;
 use cortex_core::skill::StopReason;
 use cortex_core::task::Input;
 use cortex_core::task::Outcome;
@@ -34,6 +35,8 @@ use crate::uplink::Transcript;
 
 use super::attempt::Stop;
 use super::input::InputQueue;
+use super::publish::Shelf;
+use super::publish::Way;
 use super::redact::Redacted;
 use super::redact::Redactor;
 use super::workdir::Workdir;
@@ -58,7 +61,8 @@ pub(super) struct AttemptConsole {
     progress: Mutex<Option<Progress>>,
     advanced: Notify,
     began: Instant,
-    lanes: [Lane; 2],
+    lanes: [Lane; 3],
+    files: Shelf,
     redactor: Option<Redactor>,
     /// Rings when something is held back that a pause would let out.
     held: Notify,
@@ -107,7 +111,8 @@ impl AttemptConsole {
             progress: Mutex::default(),
             advanced: Notify::new(),
             began: Instant::now(),
-            lanes: [lane(), lane()],
+            lanes: [lane(), lane(), Lane::default()],
+            files: Shelf::default(),
             redactor,
             held: Notify::new(),
         }
@@ -119,7 +124,7 @@ impl AttemptConsole {
             self.held.notified().await;
             while let Some(due) = self.next_pause().await {
                 tokio::time::sleep_until(due).await;
-                for stream in Stream::ALL {
+                for stream in Stream::STANDARD {
                     let Some(lookout) = &self.lane(stream).redacted else { continue };
                     let mut lookout = lookout.lock().await;
                     if lookout.last + PAUSE <= Instant::now() {
@@ -133,7 +138,7 @@ impl AttemptConsole {
 
     /// Puts out what was held back: nothing follows. What cannot go out soon is left out.
     pub(super) async fn finish(&self) {
-        for stream in Stream::ALL {
+        for stream in Stream::STANDARD {
             let Some(lookout) = &self.lane(stream).redacted else { continue };
             let out = lookout.lock().await.stream.finish();
             if tokio::time::timeout(LAST_WORD, self.send(stream, out.into())).await.is_err() {
@@ -232,6 +237,10 @@ impl Console for AttemptConsole {
     }
 
     async fn write(&self, stream: Stream, data: Bytes) {
+        if stream == Stream::Files {
+            // What belongs to no file would be none.
+            return;
+        }
         let Some(lookout) = &self.lane(stream).redacted else {
             return self.send(stream, data).await;
         };
@@ -262,6 +271,11 @@ impl Console for AttemptConsole {
         };
         *self.lock_progress() = Some(progress);
         self.advanced.notify_one();
+    }
+
+    async fn publish(&self, name: &str, content: FileContent) -> Result<()> {
+        let way = Way { key: self.key, outbox: &self.outbox, transcript: &self.transcript };
+        self.files.publish(&way, &self.workdir, name, content).await
     }
 
     async fn workdir(&self) -> Result<skill::Workdir> {

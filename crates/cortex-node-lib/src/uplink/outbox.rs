@@ -27,6 +27,7 @@ use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::task::Outcome;
 use cortex_core::task::Progress;
+use cortex_core::task::SentFile;
 use cortex_core::task::Stream;
 use cortex_proto::limits::MAX_CLAIMS;
 use tokio::sync::Notify;
@@ -208,6 +209,26 @@ impl Outbox {
                 }
                 acked.await;
             }
+        }
+    }
+
+    /// How many bytes of a stream an attempt has reported.
+    #[must_use]
+    pub(crate) fn put_out(&self, key: AttemptKey, stream: Stream) -> u64 {
+        self.lock().queue.put_out(key, stream)
+    }
+
+    /// Reports that a file is complete, whose bytes were written before; not once the attempt's
+    /// transcript is closed, since bytes of it may be missing then.
+    pub(crate) fn file(&self, key: AttemptKey, file: SentFile, transcript: &Transcript) {
+        let transcript = transcript.lock();
+        if transcript.is_closed() {
+            return;
+        }
+        let (mut state, now) = (self.lock(), Instant::now());
+        let started = state.queue.start(key, None, now);
+        if state.queue.push(key, News::File(file), now) || started {
+            wake(state);
         }
     }
 

@@ -230,7 +230,7 @@ pub(crate) fn tell(reports: Vec<Report>) -> Story {
         assert_eq!(report.sequence, expected, "reports are numbered without gaps");
         match report.news {
             News::Started { pid: said } => pid = said,
-            News::Progress(_) => {}
+            News::Progress(_) | News::File(_) => {}
             News::Output { stream, offset, data } => {
                 let sink = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
                 assert_eq!(offset, sink.len() as u64, "output has no gaps");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cortex_core::digest::Digest;
 use cortex_core::receipt;
 use cortex_core::receipt::Ending;
 use cortex_core::receipt::EndingKind;
@@ -11,7 +12,9 @@ use cortex_core::report::News;
 use cortex_core::report::Report;
 use cortex_core::task::Outcome;
 use cortex_core::task::Progress;
+use cortex_core::task::SentFile;
 use cortex_core::task::Stream;
+use cortex_core::task::check_name;
 
 use super::ConvertError;
 use super::parse_id;
@@ -30,6 +33,7 @@ pub fn parse_report(wire: v1::TaskReport) -> Result<Report, ConvertError> {
         Body::Started(started) => News::Started { pid: (started.pid > 0).then_some(started.pid) },
         Body::Progress(progress) => parse_progress(progress)?,
         Body::Response(response) => parse_response(response)?,
+        Body::File(wire) => News::File(parse_file(wire)?),
         Body::Advance(wire) => News::Progress(Progress::new(wire.done, wire.total, wire.message)),
     };
     Ok(Report {
@@ -73,6 +77,7 @@ fn parse_progress(wire: v1::ProgressEvent) -> Result<News, ConvertError> {
     let stream = match wire.stream() {
         v1::OutputStream::Stdout => Stream::Stdout,
         v1::OutputStream::Stderr => Stream::Stderr,
+        v1::OutputStream::Files => Stream::Files,
         v1::OutputStream::Unspecified => return Err(ConvertError::Missing("progress.stream")),
     };
     if wire.data.is_empty() || wire.data.len() > MAX_OUTPUT_BYTES {
@@ -80,6 +85,13 @@ fn parse_progress(wire: v1::ProgressEvent) -> Result<News, ConvertError> {
         return Err(ConvertError::bad("progress.data", reason));
     }
     Ok(News::Output { stream, offset: wire.offset, data: wire.data })
+}
+
+fn parse_file(wire: v1::PublishedFile) -> Result<SentFile, ConvertError> {
+    check_name(&wire.name).map_err(|fault| ConvertError::bad("file.name", fault))?;
+    let digest = Digest::from_slice(&wire.sha256)
+        .ok_or_else(|| ConvertError::bad("file.sha256", "a SHA-256 has 32 bytes"))?;
+    Ok(SentFile { name: wire.name, offset: wire.offset, size: wire.size, digest })
 }
 
 /// The receipt's words are those that came over the wire: they are compared before a value is
@@ -142,9 +154,16 @@ impl From<Report> for v1::TaskReport {
                 let stream = match stream {
                     Stream::Stdout => v1::OutputStream::Stdout,
                     Stream::Stderr => v1::OutputStream::Stderr,
+                    Stream::Files => v1::OutputStream::Files,
                 };
                 Body::Progress(v1::ProgressEvent { stream: stream.into(), offset, data })
             }
+            News::File(file) => Body::File(v1::PublishedFile {
+                name: file.name,
+                offset: file.offset,
+                size: file.size,
+                sha256: file.digest.as_bytes().to_vec().into(),
+            }),
             News::Progress(progress) => Body::Advance(v1::TaskProgress {
                 done: progress.done(),
                 total: progress.total(),
@@ -198,7 +217,6 @@ impl From<Ack> for v1::AttemptAck {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use cortex_core::digest::Digest;
     use cortex_core::id::HubId;
     use cortex_core::id::NodeId;
     use cortex_core::id::SessionId;
@@ -239,7 +257,10 @@ mod tests {
         round_trip(News::Progress(Progress::new(1, Some(2), "half")));
         round_trip(News::Progress(Progress::new(9, None, "")));
         let data = Bytes::from_static(b"\xff\0hi");
-        round_trip(News::Output { stream: Stream::Stderr, offset: 9, data });
+        round_trip(News::Output { stream: Stream::Stderr, offset: 9, data: data.clone() });
+        round_trip(News::Output { stream: Stream::Files, offset: 9, data });
+        let (name, digest) = ("plot.png".to_owned(), Digest::of(b"x"));
+        round_trip(News::File(SentFile { name, offset: 7, size: 1, digest }));
         for outcome in [
             Outcome::Exited { code: -7 },
             Outcome::Signalled { signal: 9 },
@@ -285,6 +306,16 @@ mod tests {
         assert!(parse_report(v1::TaskReport { sequence: 0, ..good.clone() }).is_err());
         assert!(parse_report(v1::TaskReport { body: None, ..good.clone() }).is_err());
         assert!(parse_report(v1::TaskReport { task_id: "tsk_".into(), ..good.clone() }).is_err());
+        let file = v1::PublishedFile {
+            name: "a".into(),
+            sha256: vec![0; 32].into(),
+            ..Default::default()
+        };
+        let of_file = |file| v1::TaskReport { body: Some(Body::File(file)), ..good.clone() };
+        assert!(parse_report(of_file(file.clone())).is_ok());
+        let elsewhere = v1::PublishedFile { name: "../a".into(), ..file.clone() };
+        assert!(parse_report(of_file(elsewhere)).is_err());
+        assert!(parse_report(of_file(v1::PublishedFile { sha256: "ab".into(), ..file })).is_err());
         let data = Bytes::from(vec![0; MAX_OUTPUT_BYTES + 1]);
         let progress = v1::ProgressEvent { stream: 1, offset: 0, data };
         assert!(

@@ -2098,7 +2098,7 @@ pub struct TaskReport {
     #[prost(uint64, tag = "3")]
     pub sequence: u64,
     /// What happened.
-    #[prost(oneof = "task_report::Body", tags = "4, 5, 6, 7")]
+    #[prost(oneof = "task_report::Body", tags = "4, 5, 6, 7, 8")]
     pub body: ::core::option::Option<task_report::Body>,
 }
 /// Nested message and enum types in `TaskReport`.
@@ -2118,7 +2118,27 @@ pub mod task_report {
         /// It told how far it has come.
         #[prost(message, tag = "7")]
         Advance(super::TaskProgress),
+        /// It published a file.
+        #[prost(message, tag = "8")]
+        File(super::PublishedFile),
     }
+}
+/// A file that an attempt has published: all of its bytes came before, as ProgressEvents of the stream
+/// of files. The hub compares their digest before the file is there for anybody.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishedFile {
+    /// Its name: 1 to 128 bytes, one part of a path that every system takes, and used once an attempt.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Where in the attempt's stream of files it begins, in bytes from 0; behind the file before it.
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+    /// How many bytes it has; at most 64 MiB, and all of the attempt 256 MiB together.
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
+    /// The SHA-256 of its bytes, 32 bytes.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub sha256: ::prost::bytes::Bytes,
 }
 /// How far an attempt has come, as the skill says.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2334,7 +2354,7 @@ impl ProcessSignal {
         }
     }
 }
-/// A process's output streams.
+/// The streams that an attempt puts out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum OutputStream {
@@ -2344,6 +2364,9 @@ pub enum OutputStream {
     Stdout = 1,
     /// Standard error.
     Stderr = 2,
+    /// The bytes of files that the attempt publishes, one file after the other: see
+    /// PublishedFile.
+    Files = 3,
 }
 impl OutputStream {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2355,6 +2378,7 @@ impl OutputStream {
             Self::Unspecified => "OUTPUT_STREAM_UNSPECIFIED",
             Self::Stdout => "OUTPUT_STREAM_STDOUT",
             Self::Stderr => "OUTPUT_STREAM_STDERR",
+            Self::Files => "OUTPUT_STREAM_FILES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2363,6 +2387,7 @@ impl OutputStream {
             "OUTPUT_STREAM_UNSPECIFIED" => Some(Self::Unspecified),
             "OUTPUT_STREAM_STDOUT" => Some(Self::Stdout),
             "OUTPUT_STREAM_STDERR" => Some(Self::Stderr),
+            "OUTPUT_STREAM_FILES" => Some(Self::Files),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use super::TaskInfo;
 /// One entry of a session's log.
 ///
 /// Types: `node.attached`, `node.detached`, `session.closed`, `task.submitted`, `task.assigned`,
-/// `task.returned`, `task.retried`, `task.started`, `task.output`, `task.truncated`, `task.progress`,
+/// `task.returned`, `task.retried`, `task.started`, `task.output`, `task.file_bytes`, `task.file`, `task.truncated`, `task.progress`,
 /// `task.cancel_requested`, `task.ended`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -13,6 +13,9 @@ pub struct MeshInfo {
     pub hub: MeshHub,
     /// How many nodes there are.
     pub node_counts: MeshNodes,
+    /// Slots of the nodes that are online.
+    #[serde(default)]
+    pub slots: MeshSlots,
     /// Tasks that have not ended.
     pub tasks: MeshTasks,
     /// How many tasks begin and end.
@@ -50,6 +53,16 @@ pub struct MeshNodes {
     pub revoked: u32,
     /// Those, among all, that take no new tasks.
     pub cordoned: u32,
+}
+
+/// How many tasks nodes take at once, and how many more there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MeshSlots {
+    /// All.
+    pub total: u64,
+    /// Those that are taken, by whomever, or kept for a task on its way.
+    pub taken: u64,
 }
 
 /// Open tasks by state.
@@ -106,6 +119,12 @@ pub struct MeshNode {
     pub version: String,
     /// Tasks that the hub has on it.
     pub tasks: u32,
+    /// How many tasks it runs at once.
+    #[serde(default)]
+    pub slots: u32,
+    /// How many of its slots are taken, or kept for a task on its way.
+    #[serde(default)]
+    pub slots_taken: u32,
     /// Share of all cores in use, 0–100, when it last told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_percent: Option<f32>,

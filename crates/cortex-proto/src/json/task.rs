@@ -117,6 +117,18 @@ pub struct FileDraft {
     pub content: Text,
 }
 
+/// A file that a task has published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FileInfo {
+    /// Its name: one part of a path that every system takes.
+    pub name: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// The SHA-256 of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
 /// Bytes as text where they are UTF-8, else as base64.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -114,8 +114,13 @@ impl View {
                 nodes.push_str(&format!(", {count} {word}"));
             }
         }
+        let slots = &mesh.slots;
+        let full = slots.taken >= slots.total && slots.total > 0;
+        let taken = format!("{} of {} taken", slots.taken, slots.total);
+        let tone = if full { Tone::Warn } else { Tone::Plain };
+        let slots = format!("slots  {}", self.paint(&taken, tone));
         let tasks = &mesh.tasks;
-        let mut open = format!("tasks  {} running, {} queued", tasks.running, tasks.queued);
+        let mut open = format!("tasks  {} running, {} waiting", tasks.running, tasks.queued);
         for (count, word) in [(tasks.assigned, "assigned"), (tasks.cancelling, "cancelling")] {
             if count > 0 {
                 open.push_str(&format!(", {count} {word}"));
@@ -134,6 +139,7 @@ impl View {
         vec![
             hub,
             nodes,
+            slots,
             open,
             rates("per second, 10 s:", &mesh.rates.ten_seconds),
             rates("per second, 1 min:", &mesh.rates.minute),
@@ -147,7 +153,7 @@ impl View {
         };
         let mut rows = vec![vec![
             title("NODE", Some(Sort::Name)),
-            title("TASKS", Some(Sort::Tasks)),
+            title("SLOTS", Some(Sort::Tasks)),
             title("CPU", Some(Sort::Cpu)),
             title("MEMORY", Some(Sort::Memory)),
             title("LOAD", Some(Sort::Load)),
@@ -171,7 +177,7 @@ impl View {
         let memory = node.memory_used.zip(node.memory_total);
         vec![
             Cell::new(format!("{dot} {}", node.name), tone),
-            Cell::plain(node.tasks.to_string()),
+            self.slots(node),
             live(node.cpu_percent.map(|cpu| format!("{cpu:.0} %"))),
             live(
                 memory.map(|(used, total)| {
@@ -181,6 +187,13 @@ impl View {
             live(node.load_one.map(|load| format!("{load:.2}"))),
             Cell::maybe(Some(&node.version)),
         ]
+    }
+
+    /// How many of its slots are taken.
+    fn slots(&self, node: &MeshNode) -> Cell {
+        let is_full = node.status == "online" && node.slots_taken >= node.slots;
+        let tone = if is_full && self.lost.is_none() { Tone::Warn } else { Tone::Plain };
+        Cell::new(format!("{}/{}", node.slots_taken, node.slots), tone)
     }
 
     fn tasks(&self, look: &Look, now: Timestamp) -> Vec<String> {
@@ -241,6 +254,7 @@ mod tests {
     use cortex_proto::json::MeshInfo;
     use cortex_proto::json::MeshNodes;
     use cortex_proto::json::MeshRates;
+    use cortex_proto::json::MeshSlots;
     use cortex_proto::json::MeshTasks;
 
     use super::*;
@@ -252,6 +266,8 @@ mod tests {
             status: status.to_owned(),
             version: "0.1.0".to_owned(),
             tasks: 2,
+            slots: 8,
+            slots_taken: 3,
             cpu_percent: Some(12.6),
             load_one: Some(0.5),
             memory_used: Some(1 << 30),
@@ -266,6 +282,7 @@ mod tests {
                 memory_bytes: Some(50 << 20),
             },
             node_counts: MeshNodes { total: 9, online: 1, offline: 8, ..MeshNodes::default() },
+            slots: MeshSlots { total: 8, taken: 3 },
             tasks: MeshTasks { queued: 4, running: 2, ..MeshTasks::default() },
             rates: MeshRates { ten_seconds: rate, minute: RateInfo::default() },
             nodes: vec![node("build-1", "online"), node("lab", "offline")],
@@ -285,13 +302,14 @@ mod tests {
         insta::assert_snapshot!(text.join("\n"), @r"
         ● hub 0.1.0, up 1h1m, 50 MiB
         nodes  1 of 9 online, 8 offline
-        tasks  2 running, 4 queued
+        slots  3 of 8 taken
+        tasks  2 running, 4 waiting
         per second, 10 s:  3.5 started, 3.0 ended, 0.1 failed
         per second, 1 min:  0.0 started, 0.0 ended, 0.0 failed
 
-        NODE       TASKS  CPU↓  MEMORY          LOAD  VERSION
-        ● build-1  2      13 %  1 GiB of 4 GiB  0.50  0.1.0
-        ■ lab      2      -     -               -     0.1.0
+        NODE       SLOTS  CPU↓  MEMORY          LOAD  VERSION
+        ● build-1  3/8    13 %  1 GiB of 4 GiB  0.50  0.1.0
+        ■ lab      3/8    -     -               -     0.1.0
         and 7 more nodes
         ");
     }

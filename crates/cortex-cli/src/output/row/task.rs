@@ -1,6 +1,7 @@
 //! Rows of tasks.
 
 use cortex_core::timestamp::Timestamp;
+use cortex_proto::json::FileInfo;
 use cortex_proto::json::ProgressInfo;
 use cortex_proto::json::TaskInfo;
 
@@ -71,6 +72,23 @@ impl Row for TaskInfo {
 
     fn key(&self) -> &str {
         &self.id
+    }
+}
+
+impl Row for FileInfo {
+    const TITLES: &'static [&'static str] = &["NAME", "SIZE", "SHA-256"];
+
+    fn cells(&self, _: Timestamp) -> Vec<Cell> {
+        let size = span::bytes(self.size);
+        vec![Cell::plain(&self.name), Cell::plain(size), Cell::plain(&self.sha256)]
+    }
+
+    fn details(&self, now: Timestamp) -> Vec<(&'static str, Cell)> {
+        ["Name", "Size", "SHA-256"].into_iter().zip(self.cells(now)).collect()
+    }
+
+    fn key(&self) -> &str {
+        &self.name
     }
 }
 

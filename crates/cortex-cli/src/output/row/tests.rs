@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cortex_core::timestamp::Timestamp;
 use cortex_proto::json::DeliveryInfo;
 use cortex_proto::json::EventInfo;
+use cortex_proto::json::ExplanationInfo;
 use cortex_proto::json::FitInfo;
 use cortex_proto::json::GrantInfo;
 use cortex_proto::json::HealthInfo;
@@ -20,6 +21,7 @@ use cortex_proto::json::TrustInfo;
 use cortex_proto::json::TrustKeyInfo;
 use cortex_proto::json::TrustRingInfo;
 use cortex_proto::json::UserInfo;
+use cortex_proto::json::WaitInfo;
 use serde_json::json;
 
 use crate::output::row::KeyRow;
@@ -364,11 +366,30 @@ fn a_node_that_cannot_take_a_task_says_all_its_reasons() {
                 condition: None,
             })
             .collect(),
+        kept: false,
     };
     let reasons = ["gpu.memory is 8 GiB, needs at least 16 GiB", "it is offline"];
     insta::assert_snapshot!(table(&[fit("build-1", &[]), fit("lab-7", &reasons)]), @r"
     NAME     FITS  WHY NOT
     build-1  yes   -
     lab-7    no    gpu.memory is 8 GiB, needs at least 16 GiB; it is offline
+    ");
+    let explanation = ExplanationInfo {
+        task: "tsk_01".into(),
+        state: "queued".into(),
+        message: "it waits: a slot is kept for it, which its node has to claim".into(),
+        node: None,
+        waiting: Some(WaitInfo { ahead: 2, code: "claim".into(), message: String::new() }),
+        nodes: vec![FitInfo { kept: true, ..fit("build-1", &[]) }],
+    };
+    insta::assert_snapshot!(details(&explanation), @r"
+    Task:           tsk_01
+    State:          queued
+    Why:            it waits: a slot is kept for it, which its node has to claim
+    Own before it:  2
+    ");
+    insta::assert_snapshot!(table(&explanation.nodes), @r"
+    NAME     FITS                 WHY NOT
+    build-1  yes, a slot is kept  -
     ");
 }

@@ -13,12 +13,14 @@ use super::scene::task;
 use super::scene::user;
 use crate::capability::Requirement;
 use crate::contract::promise::same;
+use crate::digest::Digest;
 use crate::session::Happening;
 use crate::session::SessionStore;
 use crate::task::FirstOf;
 use crate::task::Otherwise;
 use crate::task::Outcome;
 use crate::task::Progress;
+use crate::task::PublishedFile;
 use crate::task::ShellWork;
 use crate::task::Stream;
 use crate::task::Target;
@@ -45,6 +47,7 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
             task(1),
             TaskEvent::Truncated { attempt: 2, stream: Stream::Stdout, from: 0, dropped: 0 },
         ),
+        Happening::task(task(1), TaskEvent::Published { file: empty_file() }),
     ];
     for by in [Some(user(3)), None] {
         let number = if by.is_some() { 1 } else { 2 };
@@ -79,6 +82,7 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
     }
     same(&read.len(), &written.len(), "all entries are read");
     same(&scene.task(1).await.progress, &Some(halfway()), "a task keeps how far it came");
+    same(&scene.task(1).await.files, &vec![empty_file()], "a task keeps the files it published");
     same(&scene.task(1).await.spec, &shell_spec(), "a task has the spec that was submitted");
     same(&scene.task(2).await.spec, &skill_spec(), "a task has the spec that was submitted");
     for (spec, number) in aimed_specs().into_iter().zip(3..) {
@@ -91,6 +95,11 @@ pub async fn each_kind_of_entry_is_read_as_written(store: &dyn SessionStore) {
 
 fn halfway() -> Progress {
     Progress::new(1, Some(2), "b\u{fc}cher \"2\"")
+}
+
+fn empty_file() -> PublishedFile {
+    let (name, digest) = ("b\u{fc}cher \u{1f980}.csv".to_owned(), Digest::of(b""));
+    PublishedFile { name, attempt: 2, offset: 0, size: 0, digest }
 }
 
 fn shell_spec() -> Arc<TaskSpec> {

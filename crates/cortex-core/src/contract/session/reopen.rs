@@ -7,8 +7,10 @@ use super::scene::at;
 use super::scene::binary;
 use super::scene::countersigned;
 use super::scene::ended;
+use super::scene::files_output;
 use super::scene::node;
 use super::scene::output;
+use super::scene::published;
 use super::scene::session_id;
 use super::scene::started;
 use super::scene::submitted;
@@ -63,6 +65,12 @@ async fn write(store: &dyn SessionStore) {
         scene.play(vec![output(1, Stream::Stdout, offset, binary(length, 9))]).await;
         offset += length as u64;
     }
+    scene
+        .play(vec![
+            files_output(1, 0, binary(100_000, 3)),
+            published(1, "a.bin", 0, &binary(100_000, 3)),
+        ])
+        .await;
     scene.run(2).await;
     scene.play(vec![output(2, Stream::Stderr, 0, "oh"), countersigned(2, 1, 7)]).await;
     scene.play(vec![submitted(3)]).await;
@@ -74,6 +82,8 @@ async fn go_on(scene: Scene<'_>, head: Seq) {
     let what = vec![
         output(1, Stream::Stdout, 390_007, "the rest"),
         Happening::task(task(1), cancel),
+        files_output(1, 100_000, "more"),
+        published(1, "more", 100_000, b"more"),
         ended(1, 1, 0),
         submitted(4),
     ];

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::contract::promise::kept;
 use crate::contract::promise::same;
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::id::NodeId;
 use crate::id::SessionId;
@@ -21,6 +22,7 @@ use crate::session::Session;
 use crate::session::SessionStore;
 use crate::session::TaskFilter;
 use crate::task::Outcome;
+use crate::task::PublishedFile;
 use crate::task::Stream;
 use crate::task::Task;
 use crate::task::TaskEvent;
@@ -89,6 +91,18 @@ pub(super) fn output(number: u8, stream: Stream, offset: u64, data: impl Into<By
     let len = u32::try_from(data.len()).expect("the cases' data is short");
     let event = TaskEvent::Output { attempt: 1, stream, offset, len };
     Happening::Task { task: task(number), event, data }
+}
+
+/// Bytes of files that a task publishes.
+pub(super) fn files_output(number: u8, offset: u64, data: impl Into<Bytes>) -> Happening {
+    output(number, Stream::Files, offset, data)
+}
+
+/// A file of a task's first attempt is complete.
+pub(super) fn published(number: u8, name: &str, offset: u64, data: &[u8]) -> Happening {
+    let (size, digest) = (data.len() as u64, Digest::of(data));
+    let file = PublishedFile { name: name.to_owned(), attempt: 1, offset, size, digest };
+    Happening::task(task(number), TaskEvent::Published { file })
 }
 
 /// The first `len` bytes of a stream of bytes in which all values occur; no UTF-8, no period.
@@ -160,7 +174,7 @@ impl<'a> Scene<'a> {
         let tasks = kept(self.store.tasks(TaskFilter::default()).await, "tasks are listed");
         let mut output = Vec::new();
         for task in &tasks {
-            for stream in [Stream::Stdout, Stream::Stderr] {
+            for stream in [Stream::Stdout, Stream::Stderr, Stream::Files] {
                 output.push(self.whole_output(task.id, stream).await);
             }
         }

@@ -56,6 +56,7 @@ pub(super) async fn answer(
         let from = match stream {
             Stream::Stdout => OutputCursor { stdout: offset, ..OutputCursor::default() },
             Stream::Stderr => OutputCursor { stderr: offset, ..OutputCursor::default() },
+            Stream::Files => OutputCursor::default(),
         };
         let follower = api.hub.follow(&caller, id, from).await?.only(stream);
         let events = follow(follower, range.limit, caller.over(&api));

@@ -13,7 +13,7 @@ use sea_orm::entity::prelude::PrimaryKeyTrait;
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false, column_type = "Binary(16)")]
     pub(crate) task_id: Vec<u8>,
-    /// 0 for standard output, 1 for standard error.
+    /// 0 for standard output, 1 for standard error, 2 for files.
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) stream: i32,
     /// Where in the stream the bytes begin.

@@ -91,6 +91,7 @@ pub(super) fn file_of(directory: &Path, task: TaskId, stream: Stream, index: u64
     let stream = match stream {
         Stream::Stdout => "stdout",
         Stream::Stderr => "stderr",
+        Stream::Files => "files",
     };
     match index {
         0 => directory.join(format!("{task}.{stream}")),

@@ -38,6 +38,7 @@ pub(crate) fn stream_number(stream: Stream) -> i32 {
     match stream {
         Stream::Stdout => 0,
         Stream::Stderr => 1,
+        Stream::Files => 2,
     }
 }
 

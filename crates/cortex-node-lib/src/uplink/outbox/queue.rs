@@ -65,7 +65,7 @@ struct Track {
     bytes: usize,
     /// What those weigh that this stream has not sent.
     waiting: usize,
-    offsets: [u64; 2],
+    offsets: [u64; 3],
     started: bool,
     end: Option<u64>,
     prompt: bool,
@@ -118,7 +118,12 @@ impl Queue {
     }
 
     pub(super) fn has_output(&self, key: AttemptKey) -> bool {
-        self.attempts.get(&key).is_some_and(|track| track.offsets != [0, 0])
+        self.attempts.get(&key).is_some_and(|track| track.offsets != [0; 3])
+    }
+
+    /// How many bytes of a stream an attempt has reported.
+    pub(super) fn put_out(&self, key: AttemptKey, stream: Stream) -> u64 {
+        self.attempts.get(&key).map_or(0, |track| track.offsets[stream as usize])
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -280,6 +285,7 @@ impl Queue {
                 track.end = Some(sequence);
                 (0, weight_of(outcome))
             }
+            News::File(file) => (REPORT_BYTES, file.name.len()),
             News::Started { .. } | News::Progress(_) => (0, 0),
         };
         track.bytes += cost;

@@ -226,7 +226,7 @@ impl Hub {
         assert!(!*ended, "nothing follows the end");
         *last = report.sequence;
         match report.news {
-            News::Started { .. } | News::Progress(_) => {}
+            News::Started { .. } | News::Progress(_) | News::File(_) => {}
             News::Output { stream, offset, data } => {
                 let sink = &mut streams[stream as usize];
                 assert_eq!(offset, sink.len() as u64, "output has no gaps");
