@@ -81,11 +81,11 @@ async fn much_output_waits_for_a_hub_that_is_away_and_comes_whole() {
     let mut hub = FakeHub::start(SandboxPolicy::permissive()).await;
     let running = hub.run(dir.path());
     let mut link = hub.link().await;
-    let task = link.submit(sh("head -c 5000000 /dev/zero; echo end >&2")).await;
+    let task = link.submit(sh("head -c 12000000 /dev/zero; echo end >&2")).await;
     let mut seen: Vec<cortex_core::report::Report> = Vec::new();
     let mut received = 0;
     // Nothing is acknowledged, so the process stops at the bound of what may wait.
-    while received + (64 << 10) + 128 <= 1 << 20 {
+    while received + (256 << 10) + 128 <= 4 << 20 {
         for report in link.batch().await {
             if let News::Output { data, .. } = &report.news {
                 received += data.len() + 128;
@@ -93,7 +93,7 @@ async fn much_output_waits_for_a_hub_that_is_away_and_comes_whole() {
             seen.push(report);
         }
     }
-    assert!(received <= 1 << 20, "{received} bytes of output and their reports");
+    assert!(received <= 4 << 20, "{received} bytes of output and their reports");
     link.ack(task, 1, seen.last().unwrap().sequence).await;
     while !seen.iter().any(|report| matches!(report.news, News::Ended { .. })) {
         let batch = link.batch().await;
@@ -101,7 +101,7 @@ async fn much_output_waits_for_a_hub_that_is_away_and_comes_whole() {
         seen.extend(batch);
     }
     let story = tell(seen);
-    assert_eq!(story.stdout.len(), 5_000_000);
+    assert_eq!(story.stdout.len(), 12_000_000);
     assert_eq!(story.stderr, b"end\n");
     drop(link);
     running.stop().await.unwrap();
