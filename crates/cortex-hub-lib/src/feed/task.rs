@@ -26,7 +26,7 @@ const JOINED_BYTES: usize = 64 << 10;
 const CROWD: usize = 16;
 
 /// A crowd is told of news this often, all at the same moments.
-const BEAT: Duration = Duration::from_millis(50);
+const BEAT: Duration = Duration::from_millis(100);
 
 /// A task that has not ended, or whose readers are still there.
 #[derive(Debug)]
