@@ -18,6 +18,7 @@ use cortex_core::id::UserId;
 use cortex_core::node::Admission;
 use cortex_core::node::Health;
 use cortex_core::node::Node;
+use cortex_core::node::PRESENCE_TTL;
 use cortex_core::report::Ack;
 use cortex_core::report::KnownAttempt;
 use cortex_core::report::Report;
@@ -241,12 +242,14 @@ impl Link {
         self.adopted.load(Ordering::Relaxed) >= serial
     }
 
-    /// Whether tasks may go down it: it has not ended, and its node may work.
+    /// Whether tasks may go down it: it has not ended, its node may work, and was heard of lately.
     ///
-    /// A silent link is ended by [`Hub::end_silent_links`](crate::hub::Hub::end_silent_links), so
-    /// an open one counts as live here.
-    pub(crate) fn is_live(&self) -> bool {
-        !self.closed.is_cancelled() && self.live().node.admission == Admission::Active
+    /// [`Hub::end_silent_links`](crate::hub::Hub::end_silent_links) ends one that is silent, a
+    /// moment after the node counts as offline: what is asked for in between is to wait.
+    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
+        let live = self.live();
+        let is_fresh = now.since(live.last_seen) <= PRESENCE_TTL;
+        is_fresh && live.node.admission == Admission::Active && !self.closed.is_cancelled()
     }
 
     /// When the node was last heard of.

@@ -17,6 +17,7 @@ use cortex_core::task::Task;
 
 use super::Dispatch;
 use crate::accounts::Standing;
+use crate::clock;
 
 /// Why a task may not go on; nothing where it may.
 ///
@@ -53,7 +54,7 @@ impl Dispatch {
     /// What is known of a node live, and whether `by` may use it.
     pub(crate) async fn candidate(&self, id: NodeId, by: &Principal) -> Result<Candidate> {
         let (node, online) = match self.links.get(id) {
-            Some(link) => (Some(link.node()), link.is_live()),
+            Some(link) => (Some(link.node()), link.is_live(clock::now())),
             None => (self.node(id).await?.map(Arc::new), false),
         };
         let allowed = node.as_ref().is_none_or(|node| by.hold_of(node).is_some());
@@ -83,7 +84,7 @@ impl Dispatch {
             done = done.and(cancelled.or_else(not_ended));
         }
         self.rules_changed();
-        self.review(crate::clock::now()).await;
+        self.review(clock::now()).await;
         done
     }
 
@@ -134,14 +135,17 @@ fn not_ended(error: cortex_core::Error) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use cortex_core::account::Role;
     use cortex_core::node::Admission;
     use cortex_core::node::Grant;
+    use cortex_core::node::PRESENCE_TTL;
     use cortex_core::node::Presence;
     use cortex_core::timestamp::Timestamp;
 
     use super::*;
+    use crate::link::Link;
 
     const USER: UserId = UserId::from_bytes([2; 16]);
 
@@ -163,6 +167,20 @@ mod tests {
             enrolled_at: Timestamp::default(),
             presence: Presence::default(),
         }
+    }
+
+    #[test]
+    fn a_node_that_was_silent_for_too_long_gets_no_task_though_its_link_is_open() {
+        let boot = cortex_core::id::BootId::from_bytes([1; 16]);
+        let start = Timestamp::default();
+        let (link, _down) = Link::new(Arc::new(node(BTreeMap::new())), boot, 1, start);
+        assert!(link.is_live(start + PRESENCE_TTL));
+        let late = start + PRESENCE_TTL + Duration::from_millis(1);
+        assert!(!link.is_live(late));
+        link.heard(None, late);
+        assert!(link.is_live(late));
+        link.closed.cancel();
+        assert!(!link.is_live(late));
     }
 
     #[test]

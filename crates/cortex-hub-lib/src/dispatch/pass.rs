@@ -73,7 +73,8 @@ impl Dispatch {
 
     /// The nodes that are there and have a free slot.
     fn hosts(&self) -> Vec<Host> {
-        let links = self.links.all().into_iter().filter(|link| link.is_live());
+        let now = clock::now();
+        let links = self.links.all().into_iter().filter(|link| link.is_live(now));
         let hosts = links.map(|link| {
             let node = link.node();
             let free = node.slots().saturating_sub(self.open.load_of(node.id));

@@ -247,7 +247,8 @@ impl Dispatch {
     pub(crate) fn node_changed(&self, node: NodeId) {
         self.pool.note_hearing(node);
         let link = self.links.get(node);
-        let takes = |link: &Arc<crate::link::Link>| link.is_live() && !link.node().cordoned;
+        let takes =
+            |link: &Arc<crate::link::Link>| link.is_live(clock::now()) && !link.node().cordoned;
         if link.as_ref().is_some_and(|link| !link.node().cordoned) {
             self.pool.drain(node, None);
         }

@@ -75,7 +75,8 @@ impl Dispatch {
     /// How many slots the nodes have that are there, and how many are taken or kept.
     pub(crate) fn slots(&self) -> (u64, u64) {
         let (mut slots, mut taken) = (0, 0);
-        for link in self.links.all().into_iter().filter(|link| link.is_live()) {
+        let now = clock::now();
+        for link in self.links.all().into_iter().filter(|link| link.is_live(now)) {
             let node = link.node();
             slots += u64::from(node.slots());
             taken += u64::from(self.open.load_of(node.id));
