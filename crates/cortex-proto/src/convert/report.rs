@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cortex_core::digest::Digest;
 use cortex_core::receipt;
 use cortex_core::receipt::Ending;
@@ -22,6 +23,9 @@ use crate::limits::MAX_OUTPUT_BYTES;
 use crate::v1;
 use crate::v1::task_report::Body;
 use crate::v1::task_response::Outcome as Wire;
+
+/// Shorter parts of a message are copied out of it.
+const SHARED_BYTES: usize = 64 << 10;
 
 /// Reads one report.
 ///
@@ -84,7 +88,13 @@ fn parse_progress(wire: v1::ProgressEvent) -> Result<News, ConvertError> {
         let reason = format!("{} bytes, allowed are 1 to {MAX_OUTPUT_BYTES}", wire.data.len());
         return Err(ConvertError::bad("progress.data", reason));
     }
-    Ok(News::Output { stream, offset: wire.offset, data: wire.data })
+    Ok(News::Output { stream, offset: wire.offset, data: apart(wire.data) })
+}
+
+/// The bytes without the message that they came in: it may be much larger, and what is kept for long,
+/// as the newest output of a task is, would keep all of it.
+fn apart(part: Bytes) -> Bytes {
+    if part.len() < SHARED_BYTES { Bytes::copy_from_slice(&part) } else { part }
 }
 
 fn parse_file(wire: v1::PublishedFile) -> Result<SentFile, ConvertError> {
@@ -99,7 +109,10 @@ fn parse_file(wire: v1::PublishedFile) -> Result<SentFile, ConvertError> {
 fn parse_response(wire: v1::TaskResponse) -> Result<News, ConvertError> {
     let outcome = wire.outcome.ok_or(ConvertError::Missing("response.outcome"))?;
     let receipt = wire.receipt.ok_or(ConvertError::Missing("response.receipt"))?;
-    let receipt = receipt::Signed { statement: receipt.statement, signature: receipt.signature };
+    let receipt = receipt::Signed {
+        statement: apart(receipt.statement),
+        signature: apart(receipt.signature),
+    };
     let bad = |fault| ConvertError::bad("response.receipt", fault);
     if receipt.read().map_err(bad)?.ending != ending_of(&outcome) {
         return Err(bad(receipt::Fault::Outcome));
@@ -216,7 +229,6 @@ impl From<Ack> for v1::AttemptAck {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use cortex_core::id::HubId;
     use cortex_core::id::NodeId;
     use cortex_core::id::SessionId;
@@ -224,6 +236,7 @@ mod tests {
     use cortex_core::receipt::Output;
     use cortex_core::receipt::Receipt;
     use cortex_core::timestamp::Timestamp;
+    use prost::Message as _;
 
     use super::*;
 
@@ -321,5 +334,25 @@ mod tests {
         assert!(
             parse_report(v1::TaskReport { body: Some(Body::Progress(progress)), ..good }).is_err()
         );
+    }
+
+    #[test]
+    fn what_is_kept_of_a_message_does_not_keep_the_message() {
+        let outcome = Outcome::Exited { code: 0 };
+        let receipt = receipt(&outcome);
+        let data = Bytes::from(vec![7; SHARED_BYTES - 1]);
+        for news in [
+            News::Output { stream: Stream::Stdout, offset: 0, data },
+            News::Ended { outcome, receipt },
+        ] {
+            let report =
+                Report { task: TaskId::from_bytes([4; 16]), attempt: 1, sequence: 3, news };
+            let message = Bytes::from(v1::TaskReport::from(report.clone()).encode_to_vec());
+            let wire = v1::TaskReport::decode(message.clone()).unwrap();
+            assert!(!message.is_unique(), "it is decoded without being copied");
+            let kept = parse_report(wire).unwrap();
+            assert!(message.is_unique());
+            assert_eq!(kept, report);
+        }
     }
 }
