@@ -69,7 +69,7 @@ impl TaskTopic {
     /// When a reader that has read all there is may look again: at once, or at the next beat where
     /// there are many. So these read the same at the same time, and it is made ready once.
     pub(crate) fn next_beat(&self, now: Instant) -> Option<Instant> {
-        if self.task.receiver_count() < CROWD {
+        if !self.is_crowded() {
             return None;
         }
         let beats = now.duration_since(self.begun).as_millis() / BEAT.as_millis() + 1;
